@@ -1,0 +1,101 @@
+"""The price table, to which rows are added, and the ledger, which is only looked at."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from costs.models import LedgerEntry, ModelPrice
+from ragsite.admin import (
+    ChoicesCheckboxFilter,
+    InfinitePaginator,
+    ModelAdmin,
+    NoChange,
+    NoDelete,
+    RadioFilter,
+    RangeDateTimeFilter,
+    ReadOnly,
+    RowAdmin,
+    badge,
+    choice_filter,
+    money,
+)
+
+PROVIDERS = tuple((name, name) for name in ("anthropic", "voyage", "openai", "cohere"))
+KINDS = tuple((name, name) for name in ("ask", "eval", "ingest"))
+
+
+class UnpricedFilter(RadioFilter):
+    """Entries whose cost nobody knows."""
+
+    title = "price"
+    parameter_name = "price_known"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Sequence[tuple[str, str]]:
+        return (("no", "unpriced only"),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[LedgerEntry]) -> QuerySet[LedgerEntry]:
+        return queryset.filter(cost_usd__isnull=True) if self.value() == "no" else queryset
+
+
+@admin.register(ModelPrice)
+class ModelPriceAdmin(NoChange, NoDelete, RowAdmin):
+    """A correction is a new row with a later date: what was charged stays as it was charged."""
+
+    list_display = ("provider", "model", "effective_from", "input_usd", "output_usd", "cache_read_usd", "search_usd")
+    list_filter = (choice_filter(field="provider", title="provider", choices=PROVIDERS),)
+    search_fields = ("provider", "model", "source")
+    ordering = ("provider", "model", "-effective_from")
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        return {"effective_from": timezone.now()} | super().get_changeform_initial_data(request)
+
+
+@admin.register(LedgerEntry)
+class LedgerEntryAdmin(ReadOnly, RowAdmin):
+    """One line for every attempt. No sums here: live and simulated money never meet."""
+
+    list_display = ("at", "provider", "model", "operation", "result", "tokens", "latency", "cost", "trace")
+    list_filter = (
+        ("provider_mode", ChoicesCheckboxFilter),
+        choice_filter(field="provider", title="provider", choices=PROVIDERS),
+        choice_filter(field="kind", title="kind", choices=KINDS),
+        UnpricedFilter,
+        ("at", RangeDateTimeFilter),
+    )
+    search_fields = ("trace_id", "request_id", "model")
+    search_help_text = "trace id, request id or model"
+    ordering = ("-at",)
+    paginator = InfinitePaginator
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerEntry]:
+        return super().get_queryset(request).select_related("price")
+
+    @admin.display(description="outcome", ordering="outcome")
+    def result(self, entry: LedgerEntry) -> SafeString:
+        return badge(entry.outcome)
+
+    @admin.display(description="tokens in / out")
+    def tokens(self, entry: LedgerEntry) -> str:
+        if entry.search_units:
+            return f"{entry.search_units} search units"
+        return f"{entry.usage().prompt_tokens:,} / {entry.output_tokens:,}"
+
+    @admin.display(description="ms", ordering="latency_ms")
+    def latency(self, entry: LedgerEntry) -> str:
+        return f"{entry.latency_ms:,.0f}"
+
+    @admin.display(description="cost", ordering="cost_usd")
+    def cost(self, entry: LedgerEntry) -> SafeString:
+        return money(entry.cost_usd, entry.provider_mode)
+
+    @admin.display(description="trace")
+    def trace(self, entry: LedgerEntry) -> SafeString:
+        url = reverse("admin:rag_tracesummary_by_trace", args=[entry.trace_id])
+        return format_html('<a class="row-link" href="{}">{}</a>', url, entry.trace_id[:8])

@@ -1,0 +1,77 @@
+"""Booking: one provider attempt becomes one append-only entry."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from costs.models import LedgerEntry, ModelPrice
+from costs.prices import PriceTable
+from costs.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call to a paid provider, whatever came of it. `cost_usd` None = no price known."""
+
+    at: datetime
+    provider: str
+    model: str
+    operation: str
+    provider_mode: str
+    outcome: str
+    usage: Usage
+    cost_usd: Decimal | None
+    price_id: int | None
+    latency_ms: float
+    request_id: str = ""
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """On whose behalf attempts were made: the dimensions that a cost report can be split by."""
+
+    trace_id: str
+    kind: str
+    module: str = ""
+    corpus: str = ""
+    prompt_version: str = ""
+    api_key_id: int | None = None
+
+
+def book(*, attempts: Sequence[Attempt], booking: Booking, first: int = 0) -> None:
+    """Write the attempts, numbered from `first`. Booking the same attempt twice keeps the first entry."""
+    LedgerEntry.objects.bulk_create(
+        [entry_of(attempt=attempt, booking=booking, number=first + i) for i, attempt in enumerate(attempts)],
+        ignore_conflicts=True,
+    )
+
+
+def entry_of(*, attempt: Attempt, booking: Booking, number: int) -> LedgerEntry:
+    return LedgerEntry(
+        at=attempt.at,
+        trace_id=booking.trace_id,
+        attempt=number,
+        kind=booking.kind,
+        provider=attempt.provider,
+        model=attempt.model,
+        operation=attempt.operation,
+        provider_mode=attempt.provider_mode,
+        outcome=attempt.outcome,
+        cost_usd=attempt.cost_usd,
+        estimated=attempt.estimated,
+        price_id=attempt.price_id,
+        latency_ms=attempt.latency_ms,
+        request_id=attempt.request_id,
+        module=booking.module,
+        corpus=booking.corpus,
+        prompt_version=booking.prompt_version,
+        api_key_id=booking.api_key_id,
+        **attempt.usage.as_dict(),
+    )
+
+
+def load_price_table() -> PriceTable:
+    """All rows of the price table. Small (tens of rows); callers keep it for as long as they like it to be current."""
+    return PriceTable(row.as_price() for row in ModelPrice.objects.all())

@@ -1,0 +1,93 @@
+"""The shapes of the API, in and out. The OpenAPI schema is made from these."""
+
+from typing import Any
+
+from django.conf import settings
+from rest_framework import serializers
+
+from rag.ask import LONGEST_QUESTION, check_question
+from rag.errors import QuestionRefused
+from rag.modules import AUTO, TRANSFORMS
+from rag.values import Question
+
+
+class AskSerializer(serializers.Serializer[Question]):
+    question = serializers.CharField(trim_whitespace=False, max_length=LONGEST_QUESTION, allow_blank=True)
+    corpus = serializers.CharField(required=False, max_length=40, help_text="default: the service's default corpus")
+    module = serializers.CharField(required=False, max_length=40, help_text="`m6-production`, or short: `m6`")
+    transform = serializers.ChoiceField(choices=(*TRANSFORMS, AUTO), required=False)
+    top_k = serializers.IntegerField(required=False, min_value=1, max_value=20, help_text="sources sent to the model")
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict):
+            unknown = sorted(set(data) - set(self.fields))
+            if unknown:
+                known = ", ".join(self.fields)
+                raise serializers.ValidationError({name: [f"unknown field; known: {known}"] for name in unknown})
+        return super().to_internal_value(data)
+
+    def validate_question(self, value: str) -> str:
+        try:
+            check_question(value)
+        except QuestionRefused as error:
+            raise serializers.ValidationError(str(error)) from error
+        return value
+
+    def create(self, validated_data: dict[str, Any]) -> Question:
+        return Question(
+            text=validated_data["question"],
+            corpus=validated_data.get("corpus") or settings.DEFAULT_CORPUS,
+            module=validated_data.get("module") or settings.DEFAULT_MODULE,
+            transform=validated_data.get("transform"),
+            top_k=validated_data.get("top_k"),
+        )
+
+
+class SourceSerializer(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    title = serializers.CharField()
+    heading = serializers.CharField()
+    url = serializers.URLField(allow_null=True)
+    text = serializers.CharField()
+    score = serializers.FloatField()
+
+
+class CacheSerializer(serializers.Serializer[Any]):
+    answer = serializers.CharField(help_text="off, miss or hit")
+    prompt = serializers.CharField(help_text="off, write or read")
+
+
+class AnswerSerializer(serializers.Serializer[Any]):
+    answer = serializers.CharField()
+    answered = serializers.BooleanField(help_text="false: the sources do not hold the answer")
+    sources = SourceSerializer(many=True)
+    citations = serializers.ListField(child=serializers.CharField(), help_text="ids of sources, in order of first use")
+    trace_id = serializers.CharField()
+    module = serializers.CharField()
+    transform = serializers.CharField()
+    prompt_version = serializers.CharField()
+    corpus = serializers.CharField()
+    corpus_version = serializers.CharField()
+    model = serializers.CharField()
+    cache = CacheSerializer()
+    degraded = serializers.ListField(child=serializers.CharField())
+    cost_usd = serializers.FloatField(allow_null=True, help_text="null: a model without a known price was used")
+    latencies_ms = serializers.DictField(child=serializers.FloatField(allow_null=True))
+    provider_mode = serializers.CharField(help_text="live or simulated")
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()
+    trace_id = serializers.CharField()
+
+
+class CorpusSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    version = serializers.CharField(allow_null=True, help_text="the active version; null before the first ingest")
+    documents = serializers.IntegerField()
+    chunks = serializers.DictField(child=serializers.IntegerField(), help_text="number of chunks by chunker")
+    activated_at = serializers.DateTimeField(allow_null=True)

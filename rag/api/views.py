@@ -1,0 +1,105 @@
+"""The API: parse, one domain call, present."""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from rag import ask, trace_reading
+from rag.api.serializers import AnswerSerializer, AskSerializer, CorpusSerializer, ProblemSerializer
+from rag.api.throttles import AskThrottle, ReadThrottle
+from rag.corpus_list import corpus_list
+from rag.models import ApiKey
+from rag.presenting import answer_body
+from rag.trace import new_trace_id
+
+PROBLEM = OpenApiResponse(ProblemSerializer, description="a problem document (application/problem+json)")
+
+
+class AskView(APIView):
+    """Every request that reaches this view leaves a trace, refused ones too."""
+
+    required_scope = "ask"
+    throttle_classes = [AskThrottle]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.trace_id = new_trace_id()
+        self.traced = False
+        super().initial(request, *args, **kwargs)
+
+    @extend_schema(
+        operation_id="ask",
+        request=AskSerializer,
+        responses={200: AnswerSerializer, **dict.fromkeys((400, 401, 403, 404, 409, 413, 429, 503), PROBLEM)},
+    )
+    def post(self, request: Request) -> Response:
+        """Answer a question from the documents of a corpus, with citations."""
+        form = AskSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        question = form.save()
+        self.traced = True
+        answered = ask.ask(question=question, caller=caller_of(request), trace_id=self.trace_id)
+        return Response(answer_body(answered))
+
+    def note_refusal(self, problem: dict[str, Any]) -> None:
+        """Trace what never became a question. What a stranger sent is not kept."""
+        if self.traced:
+            return
+        self.traced = True
+        caller = caller_of(self.request)
+        known = caller != ask.Caller()
+        ask.refuse(
+            query=question_text(self.request) if known and problem["status"] == 400 else "",
+            caller=caller,
+            trace_id=self.trace_id,
+            status=problem["status"],
+            error={"code": problem["code"], "message": problem["detail"]},
+        )
+
+
+class TraceView(APIView):
+    required_scope = "read"
+    throttle_classes = [ReadThrottle]
+
+    @extend_schema(operation_id="trace", responses={200: dict[str, Any], 401: PROBLEM, 403: PROBLEM, 404: PROBLEM})
+    def get(self, request: Request, trace_id: str) -> Response:
+        """The whole trace of one request, as it was written."""
+        line = trace_reading.find_line(trace_id)
+        if line is None or not may_read(request, line):
+            raise NotFound(f"there is no trace {trace_id}")
+        return Response(line)
+
+
+class CorporaView(APIView):
+    required_scope = "read"
+    throttle_classes = [ReadThrottle]
+
+    @extend_schema(operation_id="corpora", responses={200: CorpusSerializer(many=True), 401: PROBLEM, 403: PROBLEM})
+    def get(self, request: Request) -> Response:
+        """The corpora that can be asked, with their active versions."""
+        return Response(corpus_list())
+
+
+def caller_of(request: Request) -> ask.Caller:
+    """Who asks, as far as authentication got; a refused credential is nobody."""
+    key = getattr(request, "_auth", None)
+    user = getattr(request, "_user", None)
+    return ask.Caller(
+        api_key_id=key.pk if isinstance(key, ApiKey) else None,
+        user_id=user.pk if user is not None and user.is_authenticated else None,
+    )
+
+
+def may_read(request: Request, line: dict[str, Any]) -> bool:
+    """A key reads the traces of its own questions; staff read all."""
+    return not isinstance(request.auth, ApiKey) or line["api_key_id"] == request.auth.pk
+
+
+def question_text(request: Request) -> str:
+    """The question of a refused body, as far as it can be told, cut to what a question may have."""
+    data = getattr(request, "_data", None)
+    question = data.get("question") if isinstance(data, dict) else None
+    return question[: ask.LONGEST_QUESTION] if isinstance(question, str) else ""

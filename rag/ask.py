@@ -1,0 +1,113 @@
+"""Answering one question: every side effect, in order. A failure leaves a trace too."""
+
+import logging
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import DatabaseError
+
+from rag import clock, pipeline, summaries, wiring
+from rag.errors import QuestionRefused, RagError, TraceUnwritable
+from rag.trace import Trace, new_trace_id
+from rag.values import Outcome, Question
+
+log = logging.getLogger(__name__)
+
+LONGEST_QUESTION = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: an API key, a signed-in user, or neither (the command line)."""
+
+    api_key_id: int | None = None
+    user_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    outcome: Outcome
+    trace: Trace
+
+
+def ask(*, question: Question, caller: Caller, trace_id: str | None = None, kind: str = "ask") -> Answered:
+    """Answer the question and leave its trace, summary and ledger entries. Raises RagError, traced all the same."""
+    trace = opened(question.text, caller, trace_id or new_trace_id(), kind)
+    trace.module, trace.corpus = question.module, question.corpus
+    wired: wiring.Wired | None = None
+    try:
+        check_question(question.text)
+        wired = wiring.parts_for(question)
+        describe(trace, wired)
+        outcome = pipeline.answer(question.text, wired.parts, trace)
+        trace.status, trace.error = 200, None
+        return Answered(outcome, trace)
+    except RagError as error:
+        trace.status, trace.error = error.status, {"code": error.code, "message": str(error)}
+        raise
+    finally:
+        if wired is not None:
+            trace.attempts, trace.cost_usd = wired.meter.attempts, wired.meter.total()
+        record(trace)
+
+
+def refuse(*, query: str, caller: Caller, trace_id: str, status: int, error: dict[str, Any], kind: str = "ask") -> None:
+    """Leave the trace of a request that was turned away before it became a question (401, 429, a malformed body)."""
+    trace = opened(query, caller, trace_id, kind)
+    trace.status, trace.error = status, error
+    record(trace)
+
+
+def opened(query: str, caller: Caller, trace_id: str, kind: str) -> Trace:
+    """A trace that says `internal error` until something better is known, so that a crash is told as one."""
+    return Trace(
+        trace_id=trace_id,
+        timestamp=clock.now(),
+        query=query,
+        kind=kind,
+        api_key_id=caller.api_key_id,
+        user_id=caller.user_id,
+        status=500,
+        error={"code": RagError.code, "message": "the request ended in an unexpected error; see the log"},
+    )
+
+
+def describe(trace: Trace, wired: wiring.Wired) -> None:
+    parts, serving = wired.parts, wired.serving
+    trace.module = parts.module.name
+    trace.config = wiring.configuration(parts)
+    trace.corpus_version = serving.version
+    trace.chunker = serving.chunker
+    trace.provider_mode = wired.provider_mode
+    trace.model = parts.models.answer
+    trace.prompt_version = parts.prompt.version
+    trace.prompt_hash = parts.prompt.content_hash
+
+
+def check_question(text: str) -> None:
+    """Raises QuestionRefused for an empty, an overlong or an unprintable question."""
+    if not text.strip():
+        raise QuestionRefused("the question is empty")
+    if len(text) > LONGEST_QUESTION:
+        raise QuestionRefused(f"the question has {len(text):,} characters; at most {LONGEST_QUESTION:,} are allowed")
+    bad = next((c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n\r"), None)
+    if bad is not None:
+        raise QuestionRefused(f"the question holds the control character U+{ord(bad):04X}; remove it")
+
+
+def record(trace: Trace) -> None:
+    """The line first, then the rows. Without its line an answer must not go out; a missing row can be repaired."""
+    trace.finish()
+    line = trace.as_line()
+    try:
+        wiring.trace_files().append(line=line, at=trace.timestamp)
+    except OSError as error:
+        log.critical("trace line not written: %s", error, extra={"trace_id": trace.trace_id})
+        raise TraceUnwritable(f"the trace cannot be written: {error.strerror or error}") from error
+    try:
+        summaries.save_rows(line)
+    except DatabaseError:
+        log.exception(
+            "trace rows not written; `manage.py traces verify --repair` will", extra={"trace_id": trace.trace_id}
+        )

@@ -1,0 +1,119 @@
+"""Everything that can go wrong while answering or ingesting, by what the caller can do about it.
+
+RagError
+├── CallerError           tell the user: the request cannot be served as it is
+│   ├── QuestionRefused       empty, too long, control characters
+│   ├── UnknownCorpus, CorpusNotReady, UnknownModule, UnknownTransform
+│   └── IngestRefused         nothing to read, a build in progress, a path outside the allowed root
+├── ProviderError         a paid provider failed; `retryable` says whether the same call may succeed later
+│   ├── ProviderBusy          429, 529: it asks us to slow down
+│   ├── ProviderUnavailable   refused, cut, 5xx
+│   ├── ProviderTimeout       no whole answer in time
+│   ├── ProviderMalformed     an answer that cannot be understood
+│   └── ProviderRefused       401, 403, 400, out of credit: page someone
+├── IndexUnavailable      the vector store cannot be reached
+├── IndexOutdated         the index does not fit the settings; a new ingest mends it
+└── TraceUnwritable       no receipt can be written, so no answer is given
+"""
+
+from typing import ClassVar
+
+
+class RagError(Exception):
+    """`code` names the kind in problem documents, traces and logs; `status` is the HTTP status a client gets."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal error"
+
+
+class CallerError(RagError):
+    code = "bad_request"
+    status = 400
+    title = "The request cannot be served"
+
+
+class QuestionRefused(CallerError):
+    code = "question_refused"
+    title = "The question cannot be used"
+
+
+class UnknownCorpus(CallerError):
+    code = "unknown_corpus"
+    status = 404
+    title = "Unknown corpus"
+
+
+class CorpusNotReady(CallerError):
+    code = "corpus_not_ready"
+    status = 409
+    title = "The corpus cannot serve this yet"
+
+
+class UnknownModule(CallerError):
+    code = "unknown_module"
+    title = "Unknown module"
+
+
+class UnknownTransform(CallerError):
+    code = "unknown_transform"
+    title = "Unknown transform"
+
+
+class IngestRefused(CallerError):
+    code = "ingest_refused"
+    title = "The ingest cannot start"
+
+
+class ProviderError(RagError):
+    code = "provider_error"
+    status = 503
+    title = "Service unavailable"
+    retryable: ClassVar[bool] = True
+
+    def __init__(
+        self, message: str, *, provider: str, http_status: int | None = None, retry_after_s: float | None = None
+    ):
+        super().__init__(message)
+        self.provider = provider
+        self.http_status = http_status
+        self.retry_after_s = retry_after_s
+
+
+class ProviderBusy(ProviderError):
+    code = "provider_busy"
+
+
+class ProviderUnavailable(ProviderError):
+    code = "provider_unavailable"
+
+
+class ProviderTimeout(ProviderError):
+    code = "provider_timeout"
+
+
+class ProviderMalformed(ProviderError):
+    code = "provider_malformed"
+
+
+class ProviderRefused(ProviderError):
+    code = "provider_refused"
+    retryable = False
+
+
+class IndexUnavailable(RagError):
+    code = "index_unavailable"
+    status = 503
+    title = "Service unavailable"
+
+
+class IndexOutdated(RagError):
+    code = "index_outdated"
+    status = 503
+    title = "The index does not fit the settings"
+
+
+class TraceUnwritable(RagError):
+    code = "trace_unwritable"
+    status = 503
+    title = "Service unavailable"

@@ -1,0 +1,68 @@
+"""The six pipelines that can be compared, as data. `module` is a dimension of every trace, cost and evaluation."""
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from rag.errors import UnknownModule, UnknownTransform
+from rag.values import ChunkRecipe
+
+RECIPES = {
+    "fixed": ChunkRecipe(chunker="fixed", size=1800, overlap=200),
+    "structural": ChunkRecipe(chunker="structural", size=1800),
+}
+TRANSFORMS = ("simple", "hyde", "multi_query", "decompose")
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One configuration. Candidates and `top_k` are numbers of chunks; `bm25_candidates=0` means vectors alone.
+
+    `transform` is one of TRANSFORMS, or `auto`: chosen per question.
+    """
+
+    name: str
+    chunker: str
+    vector_candidates: int = 5
+    bm25_candidates: int = 0
+    rrf_k: int = 60
+    fused_candidates: int = 20
+    rerank: bool = False
+    top_k: int = 5
+    transform: str = "simple"
+
+    def config(self) -> dict[str, Any]:
+        """The knobs as plain values, for traces and replays."""
+        return asdict(self)
+
+
+HYBRID = Module(
+    name="m3-hybrid", chunker="structural", vector_candidates=20, bm25_candidates=20, fused_candidates=20, rerank=True
+)
+MODULES = {
+    module.name: module
+    for module in (
+        Module(name="m1-baseline", chunker="fixed"),
+        Module(name="m2-chunking", chunker="structural"),
+        HYBRID,
+        replace(HYBRID, name="m4-transform", transform=AUTO),
+        replace(HYBRID, name="m6-production", transform=AUTO),
+    )
+}
+
+
+def find_module(name: str) -> Module:
+    """The module of that name, or of the unambiguous beginning of it (`m4`); raises UnknownModule."""
+    if name in MODULES:
+        return MODULES[name]
+    near = [module for key, module in MODULES.items() if key.split("-")[0] == name]
+    if len(near) != 1:
+        raise UnknownModule(f"there is no module {name!r}; known: {', '.join(MODULES)}")
+    return near[0]
+
+
+def with_request(module: Module, *, transform: str | None, top_k: int | None) -> Module:
+    """The module with what a request overrides; raises UnknownTransform."""
+    if transform is not None and transform not in (*TRANSFORMS, AUTO):
+        raise UnknownTransform(f"there is no transform {transform!r}; known: {', '.join((*TRANSFORMS, AUTO))}")
+    return replace(module, transform=transform or module.transform, top_k=top_k or module.top_k)

@@ -1,0 +1,163 @@
+"""The story of one question on one page. Plain Python: no Django, no HTTP, no clock, no settings.
+
+transform -> embed -> vector, BM25 -> fuse -> rerank -> pack -> generate -> check citations. The vector search and BM25 run
+one after the other: BM25 takes a fraction of a millisecond, less than handing it to another thread would.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from prompts.texts import PromptText
+from rag.generate import NOTHING_FOUND, checked_answer, generation_request, packed
+from rag.modules import Module
+from rag.providers.contracts import ChatModel, Embedder, EmbedRequest, Reranker, RerankRequest
+from rag.retrieval.fusion import reciprocal_rank_fusion
+from rag.trace import Trace
+from rag.transforms import Transformer, simple
+from rag.values import Answer, Hit, Outcome, Passage, Searches, Source, indexed_text
+
+
+class DenseIndex(Protocol):
+    def search(self, *, vectors: Sequence[Sequence[float]], limit: int) -> tuple[tuple[Hit, ...], ...]: ...
+
+
+class LexicalIndex(Protocol):
+    def search(self, *, query: str, limit: int) -> tuple[Hit, ...]: ...
+
+
+class Passages(Protocol):
+    def load(self, keys: Sequence[str]) -> dict[str, Passage]:
+        """The live passages among those keys."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Which model does what, and whether it takes a temperature."""
+
+    answer: str
+    embedding: str
+    dimensions: int
+    rerank: str
+    max_tokens: int
+    temperature: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that answering one question needs, chosen and connected by `rag.wiring`."""
+
+    module: Module
+    models: Models
+    prompt: PromptText
+    transformer: Transformer
+    embedder: Embedder
+    dense: DenseIndex
+    lexical: LexicalIndex | None
+    reranker: Reranker
+    chat: ChatModel
+    passages: Passages
+
+
+def answer(question: str, parts: Parts, trace: Trace) -> Outcome:
+    """Answer one question, leaving every step in the trace. Raises ProviderError, IndexUnavailable, IndexOutdated."""
+    searches = transformed(question, parts, trace)
+    fused = retrieved(searches, parts, trace)
+    sources = packed(ranked(question, fused, parts, trace))
+    trace.sources = sources
+    if not sources:
+        return finished(Answer(NOTHING_FOUND, False, (), 0, None), sources, searches, trace)
+    return finished(generated(question, sources, parts, trace), sources, searches, trace)
+
+
+def transformed(question: str, parts: Parts, trace: Trace) -> Searches:
+    if parts.module.transform == "simple":
+        searches = simple(question)
+    else:
+        with trace.step("transform"):
+            searches = parts.transformer.searches(question, parts.module.transform)
+    trace.transform = searches.transform
+    trace.hypothetical = searches.hypothetical
+    trace.sub_queries = searches.sub_queries
+    return searches
+
+
+def retrieved(searches: Searches, parts: Parts, trace: Trace) -> tuple[Hit, ...]:
+    """Candidates of all searches in all indexes, fused by reciprocal rank where there is more than one ranking."""
+    module = parts.module
+    with trace.step("embed"):
+        request = EmbedRequest(parts.models.embedding, searches.dense, "query", parts.models.dimensions)
+        vectors = parts.embedder.send(request).vectors
+    with trace.step("vector"):
+        rankings = list(parts.dense.search(vectors=vectors, limit=module.vector_candidates))
+    trace.vector_candidates = best_of(rankings)
+    if parts.lexical is not None and module.bm25_candidates:
+        with trace.step("bm25"):
+            lexical = [parts.lexical.search(query=query, limit=module.bm25_candidates) for query in searches.lexical]
+        trace.bm25_candidates = best_of(lexical)
+        rankings += lexical
+    trace.fused = fused(rankings, module)
+    return trace.fused
+
+
+def fused(rankings: Sequence[Sequence[Hit]], module: Module) -> tuple[Hit, ...]:
+    if len(rankings) == 1:
+        return tuple(rankings[0])
+    order = reciprocal_rank_fusion(
+        rankings=[[hit.key for hit in ranking] for ranking in rankings], k=module.rrf_k, limit=module.fused_candidates
+    )
+    return tuple(Hit(hit.key, round(hit.score, 8)) for hit in order)
+
+
+def best_of(rankings: Sequence[Sequence[Hit]]) -> tuple[Hit, ...]:
+    """All hits of one index, each key once with its best score, best first: what a trace shows."""
+    best: dict[str, Hit] = {}
+    for hit in (hit for ranking in rankings for hit in ranking):
+        if hit.key not in best or hit.score > best[hit.key].score:
+            best[hit.key] = hit
+    return tuple(sorted(best.values(), key=lambda hit: -hit.score))
+
+
+def ranked(question: str, candidates: Sequence[Hit], parts: Parts, trace: Trace) -> tuple[Source, ...]:
+    """The best `top_k` live passages. An id that an index still holds but the rows do not is dropped here."""
+    live = parts.passages.load([hit.key for hit in candidates])
+    kept = [hit for hit in candidates if hit.key in live]
+    if parts.module.rerank and kept:
+        with trace.step("rerank"):
+            kept = reranked(question, kept, live, parts)
+        trace.reranked = tuple(kept)
+    return tuple(Source(live[hit.key], hit.score) for hit in kept[: parts.module.top_k])
+
+
+def reranked(question: str, hits: Sequence[Hit], live: dict[str, Passage], parts: Parts) -> list[Hit]:
+    passages = [live[hit.key] for hit in hits]
+    documents = tuple(indexed_text(heading=passage.heading, text=passage.text) for passage in passages)
+    top_n = min(parts.module.top_k, len(documents))
+    reply = parts.reranker.send(RerankRequest(parts.models.rerank, question, documents, top_n))
+    return [Hit(hits[index].key, round(score, 8)) for index, score in reply.ranking]
+
+
+def generated(question: str, sources: Sequence[Source], parts: Parts, trace: Trace) -> Answer:
+    request = generation_request(
+        question=question,
+        passages=[source.passage for source in sources],
+        prompt=parts.prompt,
+        model=parts.models.answer,
+        max_tokens=parts.models.max_tokens,
+        temperature=parts.models.temperature,
+    )
+    trace.prompt_length_chars = request.characters()
+    trace.request_sha256 = request.fingerprint()
+    with trace.step("generate"):
+        reply = parts.chat.send(request)
+    return checked_answer(reply, sources=sources)
+
+
+def finished(checked: Answer, sources: tuple[Source, ...], searches: Searches, trace: Trace) -> Outcome:
+    trace.final_answer = checked.text
+    trace.answered = checked.answered
+    trace.citations = checked.citations
+    trace.citations_removed = checked.removed
+    trace.stop_reason = checked.stop_reason
+    return Outcome(checked, sources, searches.transform)

@@ -1,0 +1,87 @@
+"""The only place that calls a paid provider: every attempt is measured, priced and kept."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from time import perf_counter
+from typing import Generic
+
+from costs.ledger import Attempt
+from costs.prices import PriceTable, cost
+from costs.usage import Usage
+from rag.errors import ProviderError, ProviderTimeout, ProviderUnavailable
+from rag.providers.contracts import CHARACTERS_PER_TOKEN, Provider, ReplyT, RequestT
+
+
+@dataclass(slots=True)
+class Meter:
+    """Collects the attempts made for one trace, in order."""
+
+    prices: PriceTable
+    now: Callable[[], datetime]
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def total(self) -> Decimal | None:
+        """USD of all attempts; None when one of them has no known price."""
+        costs = [attempt.cost_usd for attempt in self.attempts]
+        known = [value for value in costs if value is not None]
+        return sum(known, Decimal(0)) if len(known) == len(costs) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Whom an attempt is booked under."""
+
+    provider: str
+    operation: str
+    mode: str
+
+
+class Metered(Generic[RequestT, ReplyT]):
+    def __init__(self, inner: Provider[RequestT, ReplyT], *, meter: Meter, label: Label) -> None:
+        self._inner = inner
+        self._meter = meter
+        self._label = label
+
+    def send(self, request: RequestT) -> ReplyT:
+        at, started = self._meter.now(), perf_counter()
+        try:
+            reply = self._inner.send(request)
+        except ProviderError as error:
+            usage, estimated = unbilled_or_estimated(error, request.characters())
+            self._record(request.model, at, started, error.code, usage, "", estimated)
+            raise
+        self._record(request.model, at, started, "ok", reply.usage, reply.request_id, False)
+        return reply
+
+    def _record(
+        self, model: str, at: datetime, started: float, outcome: str, usage: Usage, request_id: str, estimated: bool
+    ) -> None:
+        price = self._meter.prices.find(provider=self._label.provider, model=model, at=at)
+        self._meter.attempts.append(
+            Attempt(
+                at=at,
+                provider=self._label.provider,
+                model=model,
+                operation=self._label.operation,
+                provider_mode=self._label.mode,
+                outcome=outcome,
+                usage=usage,
+                cost_usd=cost(usage=usage, price=price) if price else None,
+                price_id=price.id if price else None,
+                latency_ms=round((perf_counter() - started) * 1000, 3),
+                request_id=request_id,
+                estimated=estimated,
+            )
+        )
+
+
+def unbilled_or_estimated(error: ProviderError, characters: int) -> tuple[Usage, bool]:
+    """A refused call is not billed; one that was cut or timed out may have been: its input is estimated, and marked so."""
+    reached = isinstance(error, ProviderTimeout) or (
+        isinstance(error, ProviderUnavailable) and error.http_status is None
+    )
+    if not reached:
+        return Usage(), False
+    return Usage(input_tokens=characters // CHARACTERS_PER_TOKEN), True

@@ -1,0 +1,56 @@
+"""Retrying is ours: one frozen policy, a pure delay function, and the sleeping passed in."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic
+
+from rag.errors import ProviderError
+from rag.providers.contracts import Provider, ReplyT, RequestT
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """At most `attempts` calls; seconds between them double from `base_s` up to `cap_s`, with full jitter.
+
+    A vendor's Retry-After is honoured where it is at most `patience_s`; a longer one ends the trying.
+    """
+
+    attempts: int = 2
+    base_s: float = 0.2
+    cap_s: float = 2.0
+    patience_s: float = 2.0
+
+
+def delay(*, policy: RetryPolicy, attempt: int, retry_after_s: float | None, chance: float) -> float:
+    """Seconds to wait after the failed `attempt` (from 0); `chance` in [0, 1) is the jitter's draw."""
+    backoff: float = min(policy.cap_s, policy.base_s * 2**attempt) * chance
+    return max(backoff, retry_after_s or 0.0)
+
+
+class Retrying(Generic[RequestT, ReplyT]):
+    def __init__(
+        self,
+        inner: Provider[RequestT, ReplyT],
+        *,
+        policy: RetryPolicy,
+        sleep: Callable[[float], None],
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._inner = inner
+        self._policy = policy
+        self._sleep = sleep
+        self._draw = draw
+
+    def send(self, request: RequestT) -> ReplyT:
+        for attempt in range(self._policy.attempts - 1):
+            try:
+                return self._inner.send(request)
+            except ProviderError as error:
+                if not error.retryable or (error.retry_after_s or 0) > self._policy.patience_s:
+                    raise
+                wait = delay(
+                    policy=self._policy, attempt=attempt, retry_after_s=error.retry_after_s, chance=self._draw()
+                )
+            self._sleep(wait)
+        return self._inner.send(request)

@@ -1,0 +1,119 @@
+"""Replaying a trace: the generation request rebuilt from what the trace names, and what differs today."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from prompts.texts import PromptText
+from prompts.versions import UnknownPromptVersion, text_of
+from rag import wiring
+from rag.errors import RagError
+from rag.generate import generation_request
+from rag.models import Chunk
+from rag.modules import MODULES
+from rag.values import Passage, Question, sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    what: str
+    then: str
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """`rebuilt` says whether the exact request could be made again byte for byte; None when none was ever sent.
+
+    `differences` holds what makes today's answer to the same question another one.
+    """
+
+    trace_id: str
+    rebuilt: bool | None
+    differences: tuple[Difference, ...]
+
+    @property
+    def identical(self) -> bool:
+        return self.rebuilt is not False and not self.differences
+
+
+def replay(line: dict[str, Any]) -> Replay:
+    """Compare a trace with what is stored and active now."""
+    if line["request_sha256"] is None:
+        return Replay(line["trace_id"], None, tuple(todays_differences(line)))
+    differences = [*prompt_differences(line), *source_differences(line)]
+    rebuilt = False
+    if not differences:
+        rebuilt = rebuilt_sha256(line) == line["request_sha256"]
+        if not rebuilt:
+            differences.append(Difference("request", line["request_sha256"], rebuilt_sha256(line)))
+    return Replay(line["trace_id"], rebuilt, (*differences, *todays_differences(line)))
+
+
+def prompt_differences(line: dict[str, Any]) -> list[Difference]:
+    try:
+        stored = text_of(name="answer", version=line["prompt_version"]).content_hash
+    except UnknownPromptVersion:
+        stored = "gone"
+    same = stored == line["prompt_hash"]
+    return [] if same else [Difference(f"prompt {line['prompt_version']}", line["prompt_hash"], stored)]
+
+
+def source_differences(line: dict[str, Any]) -> list[Difference]:
+    """Sources whose stored text is gone or another one."""
+    now = {key: sha256(passage.text) for key, passage in stored_passages(line).items()}
+    return [
+        Difference(f"chunk {source['id']}", source["sha256"], now.get(source["id"], "gone"))
+        for source in line["sources"]
+        if now.get(source["id"]) != source["sha256"]
+    ]
+
+
+def stored_passages(line: dict[str, Any]) -> dict[str, Passage]:
+    """The passages of the corpus version that answered, as they stand in the rows."""
+    rows = Chunk.objects.filter(
+        chunk_set__version__corpus__slug=line["corpus"],
+        chunk_set__version__number=int((line["corpus_version"] or "v0").removeprefix("v")),
+        chunk_set__chunker=line["chunker"],
+        key__in=[source["id"] for source in line["sources"]],
+    ).select_related("document")
+    return {
+        row.key: Passage(
+            row.key, row.document.title, row.heading, row.text, None, row.start, row.end, row.document.source
+        )
+        for row in rows
+    }
+
+
+def rebuilt_sha256(line: dict[str, Any]) -> str:
+    prompt: PromptText = text_of(name="answer", version=line["prompt_version"])
+    passages = stored_passages(line)
+    request = generation_request(
+        question=line["query"],
+        passages=[passages[source["id"]] for source in line["sources"]],
+        prompt=prompt,
+        model=line["model"],
+        max_tokens=line["config"]["max_tokens"],
+        temperature=line["config"]["temperature"],
+    )
+    return request.fingerprint()
+
+
+def todays_differences(line: dict[str, Any]) -> list[Difference]:
+    """Active versions and settings that are others than the trace's."""
+    if line["config"] is None:
+        return []
+    try:
+        transform, top_k = line["config"]["transform"], line["config"]["top_k"]
+        wired = wiring.parts_for(Question(line["query"], line["corpus"], line["module"], transform, top_k))
+    except RagError as error:
+        return [Difference("service", "answered", str(error))]
+    now = wiring.configuration(wired.parts)
+    then = line["config"] if line["module"] in MODULES else {}
+    pairs = [
+        ("prompt version", line["prompt_version"], wired.parts.prompt.version),
+        ("corpus version", line["corpus_version"], wired.serving.version),
+        ("model", line["model"], wired.parts.models.answer),
+        ("provider mode", line["provider_mode"], wired.provider_mode),
+        *((f"config {name}", then.get(name), now.get(name)) for name in sorted(now.keys() | then.keys())),
+    ]
+    return [Difference(what, str(old), str(new)) for what, old, new in pairs if old != new]

@@ -1,0 +1,78 @@
+"""From a trace line to its rows. The line is the authority: repair goes the same way as the first writing."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import transaction
+
+from costs.ledger import Attempt, Booking, book
+from costs.usage import Usage
+from rag.models import TraceSummary
+
+EIGHT_PLACES = Decimal("0.00000001")
+
+
+@transaction.atomic
+def save_rows(line: dict[str, Any]) -> None:
+    """Write the summary row and the ledger entries of a line. Doing it twice changes nothing."""
+    TraceSummary.objects.bulk_create([summary_of(line)], ignore_conflicts=True)
+    book(attempts=[attempt_of(entry) for entry in line["attempts"]], booking=booking_of(line))
+
+
+def summary_of(line: dict[str, Any]) -> TraceSummary:
+    usage, latencies = line["prompt_cache"], line["latencies_ms"]
+    return TraceSummary(
+        trace_id=line["trace_id"],
+        timestamp=datetime.fromisoformat(line["timestamp"]),
+        kind=line["kind"],
+        status=line["status"],
+        error=(line["error"] or {}).get("code", ""),
+        query=line["query"],
+        module=line["module"] or "",
+        transform=line["transform"] or "",
+        corpus=line["corpus"] or "",
+        corpus_version=line["corpus_version"] or "",
+        prompt_version=line["prompt_version"] or "",
+        model=line["model"] or "",
+        provider_mode=line["provider_mode"] or "",
+        session_id=line["session_id"] or "",
+        api_key_id=line["api_key_id"],
+        user_id=line["user_id"],
+        answered=line["answered"],
+        answer_cache=line["answer_cache"],
+        degraded=line["degraded"],
+        tokens_in=line["generation_tokens_in"],
+        tokens_out=line["generation_tokens_out"],
+        cache_read=usage["read"],
+        cache_write_5m=usage["write_5m"],
+        cache_write_1h=usage["write_1h"],
+        cost_usd=decimal_of(line["cost_usd"]),
+        avoided_usd=decimal_of(line["avoided_usd"]) or Decimal(0),
+        **{f"{stage}_ms": latencies[stage] for stage in ("embed", "vector", "bm25", "rerank", "generate", "total")},
+    )
+
+
+def booking_of(line: dict[str, Any]) -> Booking:
+    return Booking(
+        trace_id=line["trace_id"],
+        kind=line["kind"],
+        module=line["module"] or "",
+        corpus=line["corpus"] or "",
+        prompt_version=line["prompt_version"] or "",
+        api_key_id=line["api_key_id"],
+    )
+
+
+def attempt_of(entry: dict[str, Any]) -> Attempt:
+    return Attempt(
+        at=datetime.fromisoformat(entry["at"]),
+        usage=Usage(**entry["usage"]),
+        cost_usd=decimal_of(entry["cost_usd"]),
+        **{name: value for name, value in entry.items() if name not in ("at", "usage", "cost_usd")},
+    )
+
+
+def decimal_of(amount: float | None) -> Decimal | None:
+    """The amount to the eight places of the ledger; exact, because a trace's numbers were rounded to them."""
+    return None if amount is None else Decimal(repr(amount)).quantize(EIGHT_PLACES)

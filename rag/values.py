@@ -1,0 +1,127 @@
+"""Words that everyone in the house shares: frozen values that travel through the pipeline.
+
+Nothing here knows Django, HTTP, a clock or the settings. A `None` means unknown, a `0` means zero.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedDocument:
+    """A document as read: `text` is the canonical text that every character span refers to.
+
+    `source` is the path below the ingested folder, without its extension, with forward slashes (`topics/db/queries`).
+    `markup` is `markdown`, `rst` or `plain` and tells a structural chunker how headings look.
+    """
+
+    source: str
+    title: str
+    text: str
+    markup: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRecipe:
+    """How documents are cut. `size` and `overlap` are characters."""
+
+    chunker: str
+    size: int
+    overlap: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkDraft:
+    """A piece of a document: `text == document.text[start:end]`.
+
+    `key` is `source/slug#n`, the same for the same text and recipe. `heading` is the path of headings above the piece,
+    joined by ` > `, empty where the recipe ignores structure.
+    """
+
+    key: str
+    text: str
+    heading: str
+    start: int
+    end: int
+
+
+def indexed_text(*, heading: str, text: str) -> str:
+    """What is embedded and what BM25 indexes: the heading path, where there is one, then the text."""
+    return f"{heading}\n\n{text}" if heading else text
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question as asked, with the names that the caller chose and None for what they left to the defaults."""
+
+    text: str
+    corpus: str
+    module: str
+    transform: str | None = None
+    top_k: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk key with the score that one stage gave it; higher is better within a stage, never across stages."""
+
+    key: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A live chunk, as it stands in the database."""
+
+    key: str
+    title: str
+    heading: str
+    text: str
+    url: str | None
+    start: int
+    end: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A passage that the model was shown, with the score that ranked it."""
+
+    passage: Passage
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Searches:
+    """What a transform made of a question. `lexical[i]` and `dense[i]` are the same search, worded for each index."""
+
+    transform: str
+    lexical: tuple[str, ...]
+    dense: tuple[str, ...]
+    hypothetical: str | None = None
+    sub_queries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A checked answer. `citations` are ids of `sources`, in order of first use; `removed` counts ids that were not sent."""
+
+    text: str
+    answered: bool
+    citations: tuple[str, ...]
+    removed: int
+    stop_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the pipeline gives back for one question."""
+
+    answer: Answer
+    sources: tuple[Source, ...]
+    transform: str
+    degraded: tuple[str, ...] = ()

@@ -1,0 +1,284 @@
+"""From settings, the active prompt versions and the active corpus version to the Parts of one question.
+
+What is looked up is cached in the process under a stamp that one query reads for every question, so an activation is seen by
+all processes at once: nothing here expires by time.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Max, Subquery
+
+from costs.ledger import load_price_table
+from costs.models import ModelPrice
+from costs.prices import PriceTable
+from prompts.models import Activation
+from prompts.texts import PromptText
+from prompts.versions import active_texts
+from rag import clock
+from rag.embedding import EmbedderSpec
+from rag.errors import CorpusNotReady, IndexOutdated, UnknownCorpus
+from rag.models import ChunkSet, Corpus, VectorIndex
+from rag.modules import Module, find_module, with_request
+from rag.pipeline import Models, Parts
+from rag.providers import factory
+from rag.providers.contracts import ChatModel, Endpoint, Provider, ReplyT, RequestT
+from rag.providers.metered import Label, Meter, Metered
+from rag.providers.retry import Retrying, RetryPolicy
+from rag.retrieval.analyzer import Analyzer
+from rag.retrieval.dense import VectorStore
+from rag.retrieval.lexical import LexicalIndex
+from rag.retrieval.lexical_files import open_or_build
+from rag.retrieval.passages import StoredPassages
+from rag.trace import TraceFiles
+from rag.transforms import Transformer
+from rag.values import Hit, Question
+
+ANALYZER = Analyzer()
+POLICY = RetryPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Where the active version of a corpus is found, for one chunker."""
+
+    corpus: str
+    version: str
+    chunk_set_id: int
+    chunker: str
+    url_template: str
+    collections: Mapping[str, tuple[str, str, str]]
+    """provider -> (collection, model, provider_mode)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Wired:
+    parts: Parts
+    serving: Serving
+    meter: Meter
+    provider_mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Changes whenever something that answers depend on was activated."""
+
+    version_id: int
+    url_template: str
+    prompts: int | None
+    prices: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DenseCollection:
+    """One collection of the vector store, as the pipeline sees it."""
+
+    store: VectorStore
+    collection: str
+
+    def search(self, *, vectors: Any, limit: int) -> tuple[tuple[Hit, ...], ...]:
+        return self.store.search(collection=self.collection, vectors=vectors, limit=limit)
+
+
+def parts_for(question: Question) -> Wired:
+    """Raises UnknownCorpus, UnknownModule, UnknownTransform, CorpusNotReady, IndexOutdated."""
+    module = with_request(find_module(question.module), transform=question.transform, top_k=question.top_k)
+    stamp = current_stamp(question.corpus)
+    serving = serving_for(question.corpus, stamp.version_id, module.chunker, stamp.url_template)
+    prompts = cached_prompts(stamp.prompts)
+    meter = Meter(prices=cached_prices(stamp.prices), now=clock.now)
+    parts = Parts(
+        module=module,
+        models=models(meter.prices),
+        prompt=prompts["answer"],
+        transformer=transformer(meter, prompts),
+        embedder=metered(factory.embedder(query_embedder().endpoint), meter, "voyage", "embed"),
+        dense=DenseCollection(vector_store(), usable_collection(serving)),
+        lexical=lexical_index(serving.chunk_set_id) if module.bm25_candidates else None,
+        reranker=metered(factory.reranker(endpoint("cohere", settings.RERANK_TIMEOUT_S)), meter, "cohere", "rerank"),
+        chat=metered(chat_model(settings.GENERATION_TIMEOUT_S), meter, "anthropic", "generate"),
+        passages=StoredPassages(chunk_set_id=serving.chunk_set_id, url_template=serving.url_template),
+    )
+    return Wired(parts, serving, meter, provider_mode(module))
+
+
+def configuration(parts: Parts) -> dict[str, Any]:
+    """The knobs behind an answer, as plain values: what a replay compares."""
+    return parts.module.config() | {
+        "embedding_model": parts.models.embedding,
+        "rerank_model": parts.models.rerank,
+        "max_tokens": parts.models.max_tokens,
+        "temperature": parts.models.temperature,
+    }
+
+
+def current_stamp(corpus: str) -> Stamp:
+    newest_activation = Activation.objects.order_by().values(none=Max("id") * 0).values(newest=Max("id"))
+    newest_price = ModelPrice.objects.order_by().values(none=Max("id") * 0).values(newest=Max("id"))
+    row = (
+        Corpus.objects.filter(slug=corpus)
+        .annotate(prompts=Subquery(newest_activation), prices=Subquery(newest_price))
+        .values_list("active_version_id", "url_template", "prompts", "prices")
+        .first()
+    )
+    if row is None:
+        raise UnknownCorpus(f"there is no corpus {corpus!r}; GET /api/corpora lists them")
+    version_id, url_template, prompts, prices = row
+    if version_id is None:
+        raise CorpusNotReady(f"the corpus {corpus!r} has no active version yet: ingest documents into it first")
+    return Stamp(version_id, url_template, prompts, prices)
+
+
+@lru_cache(maxsize=4)
+def cached_prompts(stamp: int | None) -> dict[str, PromptText]:
+    return active_texts()
+
+
+@lru_cache(maxsize=4)
+def cached_prices(stamp: int | None) -> PriceTable:
+    return load_price_table()
+
+
+@lru_cache(maxsize=64)
+def serving_for(corpus: str, version_id: int, chunker: str, url_template: str) -> Serving:
+    chunk_set = ChunkSet.objects.filter(version_id=version_id, chunker=chunker).select_related("version").first()
+    if chunk_set is None:
+        raise CorpusNotReady(
+            f"the corpus {corpus!r} has no {chunker!r} chunks: ingest it again with --chunker {chunker}"
+        )
+    indexes = VectorIndex.objects.filter(chunk_set=chunk_set)
+    return Serving(
+        corpus=corpus,
+        version=chunk_set.version.label,
+        chunk_set_id=chunk_set.pk,
+        chunker=chunker,
+        url_template=url_template,
+        collections={row.provider: (row.collection, row.model, row.provider_mode) for row in indexes},
+    )
+
+
+def usable_collection(serving: Serving) -> str:
+    """The collection for the embedder that the settings name; raises IndexOutdated when it was built by another."""
+    wanted = query_embedder()
+    collection, model, mode = serving.collections.get(wanted.provider, ("", "", ""))
+    if (model, mode) != (wanted.model, wanted.endpoint.mode):
+        raise IndexOutdated(
+            f"the corpus {serving.corpus!r} was embedded with {model or 'nothing'} ({mode or 'none'}), but the settings name "
+            f"{wanted.model} ({wanted.endpoint.mode}): ingest it again"
+        )
+    return collection
+
+
+def models(prices: PriceTable) -> Models:
+    return Models(
+        answer=settings.ANSWER_MODEL,
+        embedding=settings.EMBEDDING_MODEL,
+        dimensions=settings.EMBEDDING_DIMENSIONS,
+        rerank=settings.RERANK_MODEL,
+        max_tokens=settings.ANSWER_MAX_TOKENS,
+        temperature=temperature(prices, settings.ANSWER_MODEL),
+    )
+
+
+def temperature(prices: PriceTable, model: str) -> float | None:
+    """0 where the model takes a temperature; a model that the table does not know is not given one."""
+    price = prices.find(provider="anthropic", model=model, at=clock.now())
+    return 0.0 if price is not None and price.accepts_sampling else None
+
+
+def transformer(meter: Meter, prompts: Mapping[str, PromptText]) -> Transformer:
+    return Transformer(
+        chat=metered(chat_model(settings.TRANSFORM_TIMEOUT_S), meter, "anthropic", "transform"),
+        model=settings.TRANSFORM_MODEL,
+        temperature=temperature(meter.prices, settings.TRANSFORM_MODEL),
+        prompts=prompts,
+    )
+
+
+def metered(
+    provider: Provider[RequestT, ReplyT], meter: Meter, vendor: str, operation: str, *, policy: RetryPolicy = POLICY
+) -> Provider[RequestT, ReplyT]:
+    """The provider with every attempt measured, and transient failures tried again."""
+    label = Label(provider=vendor, operation=operation, mode=settings.PROVIDERS[vendor]["mode"])
+    return Retrying(Metered(provider, meter=meter, label=label), policy=policy, sleep=time.sleep)
+
+
+def endpoint(vendor: str, timeout_s: float) -> Endpoint:
+    known = settings.PROVIDERS[vendor]
+    return Endpoint(vendor, known["base_url"], known["api_key"], known["mode"], timeout_s)
+
+
+def chat_model(timeout_s: float) -> ChatModel:
+    return factory.chat_model(endpoint("anthropic", timeout_s))
+
+
+def query_embedder() -> EmbedderSpec:
+    known = endpoint("voyage", settings.EMBEDDING_TIMEOUT_S)
+    return EmbedderSpec(known, settings.EMBEDDING_MODEL, settings.EMBEDDING_DIMENSIONS)
+
+
+def ingest_embedders() -> tuple[EmbedderSpec, ...]:
+    """Both spaces that every version is indexed in: the first serves, the second is the fallback's."""
+    fallback = endpoint("openai", settings.INGEST_TIMEOUT_S)
+    return (
+        replace(query_embedder(), endpoint=endpoint("voyage", settings.INGEST_TIMEOUT_S)),
+        EmbedderSpec(fallback, settings.FALLBACK_EMBEDDING_MODEL, settings.FALLBACK_EMBEDDING_DIMENSIONS),
+    )
+
+
+def provider_mode(module: Module) -> str:
+    """`live` when every provider that the module asks is real; otherwise what comes out counts as simulated."""
+    asked = ("anthropic", "voyage", *(("cohere",) if module.rerank else ()))
+    modes = {settings.PROVIDERS[name]["mode"] for name in asked}
+    return "live" if modes == {"live"} else "simulated"
+
+
+def vector_store() -> VectorStore:
+    return _vector_store(settings.CHROMA_URL, settings.CHROMA_TIMEOUT_S)
+
+
+def build_store() -> VectorStore:
+    """The store with the patience that writing thousands of vectors takes."""
+    return _vector_store(settings.CHROMA_URL, settings.INGEST_TIMEOUT_S)
+
+
+def latest_prices() -> PriceTable:
+    """The price table as it is now, for work outside a question."""
+    return load_price_table()
+
+
+@lru_cache(maxsize=4)
+def _vector_store(url: str, timeout_s: float) -> VectorStore:
+    return VectorStore(url=url, timeout_s=timeout_s)
+
+
+def lexical_index(chunk_set_id: int) -> LexicalIndex:
+    return _lexical_index(os.getpid(), chunk_set_id)
+
+
+@lru_cache(maxsize=16)
+def _lexical_index(pid: int, chunk_set_id: int) -> LexicalIndex:
+    return open_or_build(root=Path(settings.BM25_DIR), chunk_set_id=chunk_set_id, analyzer=ANALYZER)
+
+
+def warm_up() -> None:
+    """Import the SDKs and make their clients, so that no user waits for it."""
+    chat_model(settings.GENERATION_TIMEOUT_S)
+    chat_model(settings.TRANSFORM_TIMEOUT_S)
+    factory.embedder(query_embedder().endpoint)
+    factory.reranker(endpoint("cohere", settings.RERANK_TIMEOUT_S))
+
+
+def trace_files() -> TraceFiles:
+    return _trace_files(str(settings.TRACE_DIR))
+
+
+@lru_cache(maxsize=4)
+def _trace_files(folder: str) -> TraceFiles:
+    return TraceFiles(Path(folder))

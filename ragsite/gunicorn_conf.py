@@ -1,0 +1,17 @@
+"""How the web process runs. The slow imports happen while a worker starts, not while somebody waits for an answer."""
+
+import os
+
+workers = int(os.environ.get("WEB_PROCESSES", "1"))
+threads = int(os.environ.get("WEB_THREADS", "16"))
+worker_class = "gthread"
+timeout = 60
+graceful_timeout = 20
+keepalive = 30
+control_socket_disable = True
+
+
+def post_worker_init(worker: object) -> None:
+    from rag import wiring
+
+    wiring.warm_up()

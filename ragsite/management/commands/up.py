@@ -1,0 +1,189 @@
+"""`manage.py up` (`make run`): the whole product on this machine, under one supervisor, until Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from ragsite.processes import AlreadyRunning, NotReady, Part, Supervisor, free_port, only_one, stop_leftovers
+
+READY_S = 60.0
+WEB_PORT, CHROMA_PORT, SANDBOX_PORT = 8000, 8123, 8199
+
+
+class Command(BaseCommand):
+    help = "Set everything up and run web, worker with beat, Chroma and the sandbox until Ctrl-C."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", WEB_PORT)), help="of the web site")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        run_dir = Path(settings.RUN_DIR)
+        try:
+            with only_one(run_dir):
+                for name in stop_leftovers(run_dir):
+                    self.tell(f"stopped a {name} process that an earlier run had left behind")
+                self.supervise(run_dir, options["port"])
+        except AlreadyRunning as error:
+            raise CommandError(str(error)) from error
+
+    def supervise(self, run_dir: Path, port: int) -> None:
+        web, chroma, sandbox = free_port(port), free_port(CHROMA_PORT), free_port(SANDBOX_PORT)
+        env = environment(chroma, sandbox)
+        supervisor = Supervisor(run_dir, Path(settings.DATA_DIR) / "logs", env, self.tell)
+        signal.signal(signal.SIGINT, lambda *_: interrupt(supervisor))
+        signal.signal(signal.SIGTERM, lambda *_: interrupt(supervisor))
+        try:
+            for part in outer_parts(chroma, sandbox):
+                supervisor.start(part)
+            fresh = self.prepare(run_dir, env)
+            for part in own_parts(web):
+                supervisor.start(part)
+            supervisor.wait_ready("web", READY_S)
+            self.stdout.write(screen(f"http://127.0.0.1:{web}", fresh, supervisor.log_dir))
+            supervisor.run()
+        except Interrupted:
+            self.stdout.write("")
+        except NotReady as error:
+            raise CommandError(str(error)) from error
+        finally:
+            supervisor.stopping = True
+            self.tell("stopping")
+            supervisor.stop()
+            self.tell("everything is stopped")
+
+    def prepare(self, run_dir: Path, env: dict[str, str]) -> dict[str, str | None]:
+        """Run `manage.py prepare` in a process of its own, which knows the ports; returns what is shown only once."""
+        target = run_dir / "fresh-secrets.json"
+        target.unlink(missing_ok=True)
+        command = [sys.executable, "manage.py", "prepare", "--secrets-to", str(target)]
+        done = subprocess.run(command, env={**os.environ, **env}, cwd=settings.BASE_DIR, check=False)
+        if done.returncode:
+            raise CommandError("the preparation failed; the reason stands above")
+        fresh: dict[str, str | None] = json.loads(target.read_text())
+        target.unlink()
+        return fresh
+
+    def tell(self, text: str) -> None:
+        self.stdout.write(f"[up] {text}")
+
+
+class Interrupted(Exception):
+    """Ctrl-C or SIGTERM."""
+
+
+def interrupt(supervisor: Supervisor) -> None:
+    if not supervisor.stopping:
+        supervisor.stopping = True
+        raise Interrupted
+
+
+def environment(chroma: int, sandbox: int) -> dict[str, str]:
+    """What the children need to know on top of the settings."""
+    return {
+        "PYTHONUNBUFFERED": "1",
+        "ANONYMIZED_TELEMETRY": "False",
+        "ANTHROPIC_OPEN_TELEMETRY": "false",
+        "CHROMA_URL": settings.GIVEN_CHROMA_URL or f"http://127.0.0.1:{chroma}",
+        "SANDBOX_URL": settings.GIVEN_SANDBOX_URL or f"http://127.0.0.1:{sandbox}",
+    }
+
+
+def outer_parts(chroma: int, sandbox: int) -> list[Part]:
+    """What a deployment would have elsewhere; a URL in the settings means that it is there already."""
+    parts = []
+    if not settings.GIVEN_SANDBOX_URL:
+        url = f"http://127.0.0.1:{sandbox}"
+        command = (
+            sys.executable,
+            "-m",
+            "sandbox",
+            "--port",
+            str(sandbox),
+            "--data-dir",
+            str(settings.DATA_DIR / "sandbox"),
+        )
+        parts.append(Part("sandbox", command, url, f"{url}/healthz"))
+    if not settings.GIVEN_CHROMA_URL:
+        url = f"http://127.0.0.1:{chroma}"
+        binary = str(Path(sys.executable).with_name("chroma"))
+        serve = (
+            binary,
+            "run",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(chroma),
+            "--path",
+            str(settings.DATA_DIR / "chroma"),
+        )
+        parts.append(Part("chroma", serve, url, f"{url}/api/v2/heartbeat"))
+    return parts
+
+
+def own_parts(port: int) -> list[Part]:
+    url = f"http://127.0.0.1:{port}"
+    python = sys.executable
+    gunicorn: tuple[str, ...] = (
+        python,
+        "-m",
+        "gunicorn",
+        "--config",
+        "ragsite/gunicorn_conf.py",
+        "--bind",
+        f"127.0.0.1:{port}",
+    )
+    beat = str(settings.RUN_DIR / "beat-schedule")
+    celery: tuple[str, ...] = (
+        python,
+        "-m",
+        "celery",
+        "-A",
+        "ragsite.celery",
+        "worker",
+        "--beat",
+        "--schedule",
+        beat,
+        "--pool",
+        "threads",
+    )
+    celery += ("--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle")
+    return [
+        Part("worker", (*celery, "--hostname", "ragsite-worker"), None, None),
+        Part("web", (*gunicorn, "--bind", f"127.0.0.1:{port}", "ragsite.wsgi"), url, f"{url}/healthz"),
+    ]
+
+
+def screen(url: str, fresh: dict[str, str | None], logs: Path) -> str:
+    """The last screen: where to click and what to type."""
+    password = fresh["password"] or "as at the first start (forgotten: manage.py changepassword admin)"
+    key = fresh["api_key"] or "YOUR_API_KEY"
+    lines = [
+        "",
+        "ragsite is running.  Stop it with Ctrl-C.",
+        "",
+        f"  Ask a question   {url}/",
+        f"  Admin            {url}/admin/     user: admin   password: {password}",
+        f"  API reference    {url}/api/docs",
+        "",
+        "  From the shell:",
+        f"    curl -s {url}/api/ask -H 'Authorization: Bearer {key}' \\",
+        "      -H 'Content-Type: application/json' -d '{\"question\": \"How do I write a custom manage.py command?\"}'",
+        "",
+    ]
+    if fresh["api_key"]:
+        lines += ["  The password and the key are shown this once; only hashes of them are kept.", ""]
+    else:
+        lines += ["  A new key:  .venv/bin/python manage.py apikey create NAME --scopes ask,read", ""]
+    simulated = [name for name, provider in settings.PROVIDERS.items() if provider["mode"] == "simulated"]
+    if simulated:
+        lines += [f"  Simulated by the sandbox: {', '.join(simulated)}. Put keys into .env for the real ones.", ""]
+    return "\n".join([*lines, f"  Logs: {logs}", ""])
