@@ -22,9 +22,10 @@ from ragsite.admin import (
     RangeDateTimeFilter,
     ReadOnly,
     RowAdmin,
-    badge,
     choice_filter,
     money,
+    outcome_badge,
+    to_the_second,
 )
 
 PROVIDERS = tuple((name, name) for name in ("anthropic", "voyage", "openai", "cohere"))
@@ -61,7 +62,7 @@ class ModelPriceAdmin(NoChange, NoDelete, RowAdmin):
 class LedgerEntryAdmin(ReadOnly, RowAdmin):
     """One line for every attempt. No sums here: live and simulated money never meet."""
 
-    list_display = ("at", "provider", "model", "operation", "result", "tokens", "latency", "cost", "trace")
+    list_display = ("moment", "provider", "model", "operation", "result", "tokens", "latency", "cost", "trace")
     list_filter = (
         ("provider_mode", ChoicesCheckboxFilter),
         choice_filter(field="provider", title="provider", choices=PROVIDERS),
@@ -77,9 +78,13 @@ class LedgerEntryAdmin(ReadOnly, RowAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[LedgerEntry]:
         return super().get_queryset(request).select_related("price")
 
+    @admin.display(description="at", ordering="at")
+    def moment(self, entry: LedgerEntry) -> SafeString:
+        return to_the_second(entry.at)
+
     @admin.display(description="outcome", ordering="outcome")
     def result(self, entry: LedgerEntry) -> SafeString:
-        return badge(entry.outcome)
+        return outcome_badge(entry.outcome)
 
     @admin.display(description="tokens in / out")
     def tokens(self, entry: LedgerEntry) -> str:

@@ -75,9 +75,20 @@ class PromptAdmin(ReadOnly, RowAdmin):
     readonly_fields = fields
     ordering = ("name",)
     inlines = (VersionInline, ActivationInline)
+    actions_detail = ("bump_active",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Prompt]:
         return with_active_version(super().get_queryset(request))
+
+    def has_bump_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return request.user.has_perm("prompts.add_promptversion")
+
+    @action(description="Bump", permissions=["bump"], icon="edit_note", url_path="bump")
+    def bump_active(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The form for the next version, with the text of the one that serves."""
+        prompt: Any = get_object_or_404(with_active_version(Prompt.objects.all()), pk=object_id)
+        start = f"from={prompt.active_id}" if prompt.active_id else f"prompt={prompt.pk}"
+        return redirect(f"{reverse('admin:prompts_promptversion_add')}?{start}")
 
     @admin.display(description="active version")
     def active(self, prompt: Any) -> SafeString | str:
@@ -155,10 +166,13 @@ class PromptVersionAdmin(NoChange, NoDelete, RowAdmin):
         obj.pk, obj.number, obj.content_hash = made.pk, made.number, made.content_hash
         messages.info(request, f"{made} is not active yet. Open it and choose Activate when it should serve.")
 
+    def has_bump_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
+        return self.has_add_permission(request)
+
     def has_activate_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return request.user.has_perm("prompts.add_activation")
 
-    @action(description="Bump from this version", permissions=["add"], icon="edit_note")
+    @action(description="Bump from this version", permissions=["bump"], icon="edit_note", url_path="bump")
     def bump_from(self, request: HttpRequest, object_id: str) -> HttpResponse:
         version = get_object_or_404(PromptVersion, pk=object_id)
         return redirect(f"{reverse('admin:prompts_promptversion_add')}?from={version.pk}")

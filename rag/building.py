@@ -1,6 +1,6 @@
 """The steps of building one corpus version: rows, vectors, BM25 index, verification. `rag.ingest` tells the story."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -130,8 +130,39 @@ def in_batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def index_vectors(build: Build, chunk_set: ChunkSet, spec: EmbedderSpec, embedder: Embedder) -> VectorIndex:
-    """The chunk set's vectors in one space: those of texts that are stored already are reused, the rest embedded."""
+def index_vectors(build: Build, chunk_set: ChunkSet, embedders: Mapping[EmbedderSpec, Embedder]) -> None:
+    """The chunk set's vectors in every space: those of texts that are stored already are reused, the rest embedded.
+
+    Chroma takes the vectors of one batch in the background, one thread a space, while the next batch is embedded.
+    """
+    indexes = {spec: new_index(build, chunk_set, spec) for spec in embedders}
+    written = 0
+    with ThreadPoolExecutor(len(indexes)) as writers:
+        pending: list[Future[None]] = []
+        for batch in batches_of_rows(chunk_set):
+            steps = Steps(build, f"embedding ({chunk_set.chunker})", chunk_set.count, written, len(indexes))
+            ready = {spec: vectors_of(build, batch, spec, embedders[spec], chunk_set, steps) for spec in indexes}
+            settle(pending)
+            keys = [key for key, *_ in batch]
+            pending = [
+                writers.submit(build.store.write, collection=indexes[spec].collection, keys=keys, vectors=vectors)
+                for spec, vectors in ready.items()
+            ]
+            written += len(batch)
+            build.tell(steps.stage, written, chunk_set.count)
+        settle(pending)
+    for index in indexes.values():
+        index.count = written
+        index.save(update_fields=["count"])
+
+
+def settle(pending: Sequence[Future[None]]) -> None:
+    """Wait for writes; the first that failed raises here."""
+    for future in pending:
+        future.result()
+
+
+def new_index(build: Build, chunk_set: ChunkSet, spec: EmbedderSpec) -> VectorIndex:
     index = VectorIndex.objects.create(
         chunk_set=chunk_set,
         provider=spec.provider,
@@ -142,20 +173,6 @@ def index_vectors(build: Build, chunk_set: ChunkSet, spec: EmbedderSpec, embedde
     )
     build.store.drop(index.collection)  # a leftover of a database that is gone
     build.store.create(index.collection)
-    with ThreadPoolExecutor(1) as writer:
-        written = 0
-        pending: Future[None] | None = None
-        tell = Steps(build, f"embedding ({chunk_set.chunker}, {spec.provider})", chunk_set.count)
-        for keys, vectors in _vectors_in_order(build, chunk_set, spec, embedder, tell):
-            if pending is not None:
-                pending.result()
-            pending = writer.submit(build.store.write, collection=index.collection, keys=keys, vectors=vectors)
-            written += len(keys)
-            tell.reached(written)
-        if pending is not None:
-            pending.result()
-    index.count = written
-    index.save(update_fields=["count"])
     return index
 
 
@@ -168,32 +185,39 @@ def collection_name(chunk_set: ChunkSet, spec: EmbedderSpec) -> str:
 
 @dataclass(slots=True)
 class Steps:
-    """How far one stage has come, told in chunks: those that are written, and those embedded on top of them."""
+    """How far a batch has come, told in chunks: `done` before it, then each space's share of what is embedded of it."""
 
     build: Build
     stage: str
     total: int
-    done: int = 0
+    done: int
+    spaces: int
+    embedded: int = 0
 
-    def reached(self, done: int) -> None:
-        self.done = done
-        self.build.tell(self.stage, done, self.total)
-
-    def beyond(self, extra: int) -> None:
-        self.build.tell(self.stage, min(self.done + extra, self.total), self.total)
+    def more(self, texts: int) -> None:
+        self.embedded += texts
+        self.build.tell(self.stage, min(self.done + self.embedded // self.spaces, self.total), self.total)
 
 
-def _vectors_in_order(
-    build: Build, chunk_set: ChunkSet, spec: EmbedderSpec, embedder: Embedder, steps: Steps
-) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+Rows = list[tuple[str, str, str, str]]
+"""(key, sha256, heading, text) of chunks, in order."""
+
+
+def batches_of_rows(chunk_set: ChunkSet) -> Iterator[Rows]:
     rows = chunk_set.chunks.order_by("position").values_list("key", "sha256", "heading", "text")
-    for batch in in_batches(rows.iterator(chunk_size=WRITE_AT_ONCE), WRITE_AT_ONCE):
-        wanted = {digest: indexed_text(heading=heading, text=text) for _, digest, heading, text in batch}
-        vectors = stored_vectors(build, chunk_set, spec, set(wanted))
-        build.reused += len(vectors)
-        missing = {digest: text for digest, text in wanted.items() if digest not in vectors}
-        vectors.update(_embedded(build, missing, spec, embedder, steps))
-        yield [key for key, *_ in batch], np.stack([vectors[digest] for _, digest, _, _ in batch])
+    return in_batches(rows.iterator(chunk_size=WRITE_AT_ONCE), WRITE_AT_ONCE)
+
+
+def vectors_of(
+    build: Build, batch: Rows, spec: EmbedderSpec, embedder: Embedder, chunk_set: ChunkSet, steps: Steps
+) -> NDArray[np.float32]:
+    """One row of the result for each chunk of the batch."""
+    wanted = {digest: indexed_text(heading=heading, text=text) for _, digest, heading, text in batch}
+    vectors = stored_vectors(build, chunk_set, spec, set(wanted))
+    build.reused += len(vectors)
+    missing = {digest: text for digest, text in wanted.items() if digest not in vectors}
+    vectors.update(_embedded(build, missing, spec, embedder, steps))
+    return np.stack([vectors[digest] for _, digest, _, _ in batch])
 
 
 def stored_vectors(build: Build, chunk_set: ChunkSet, spec: EmbedderSpec, wanted: set[str]) -> Vectors:
@@ -234,7 +258,7 @@ def _embedded(build: Build, missing: dict[str, str], spec: EmbedderSpec, embedde
             build.book_attempts()
         vectors.update(zip(islice(digests, len(texts)), np.asarray(reply.vectors, dtype=np.float32), strict=True))
         build.embedded += len(texts)
-        steps.beyond(len(vectors))
+        steps.more(len(texts))
     return vectors
 
 

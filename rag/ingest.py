@@ -207,8 +207,7 @@ def fill(
         raise IngestRefused("the documents hold no text that could be cut into chunks")
     for chunk_set in chunk_sets:
         building.index_words(chunk_set, root=root, analyzer=wiring.ANALYZER)
-        for spec in specs:
-            building.index_vectors(build, chunk_set, spec, document_embedder(build, spec))
+        building.index_vectors(build, chunk_set, {spec: document_embedder(build, spec) for spec in specs})
     for chunk_set in chunk_sets:
         building.verify(build, chunk_set, root=root, analyzer=wiring.ANALYZER)
 

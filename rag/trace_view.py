@@ -3,7 +3,7 @@
 A line may be older than this code: keys that were added to the schema later are read with a default.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,10 +33,15 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """`group` is the same for a chunk in every stage; `source` its number among the sources, if it became one."""
+    """`group` is the same for a chunk in every stage; `source` its number among the sources, if it became one.
+
+    `document` and `place` are the two halves of the chunk's id, `key`.
+    """
 
     rank: int
     key: str
+    document: str
+    place: str
     score: str
     group: int
     source: int | None
@@ -113,7 +118,7 @@ def trace_page(*, line: Line, live: Mapping[str, Passage]) -> TracePage:
     total = (line.get("latencies_ms") or {}).get("total")
     return TracePage(
         line=line,
-        cost=dollars(line.get("cost_usd")),
+        cost=dollars(line.get("cost_usd")) if line.get("attempts") else "$0, no provider was called",
         avoided=dollars(line["avoided_usd"]) if line.get("avoided_usd") else None,
         answer=segments(line.get("final_answer") or "", numbers),
         stages=tuple(stages(line, groups, numbers)),
@@ -147,13 +152,25 @@ def stages(line: Line, groups: Mapping[str, int], numbers: Mapping[str, int]) ->
     cited = set(line.get("citations", ()))
     for field, title, unit in STAGES:
         hits: Sequence[Line] = line.get(field) or ()
-        candidates = (
-            Candidate(
-                rank, hit["id"], score(hit["score"]), groups[hit["id"]], numbers.get(hit["id"]), hit["id"] in cited
-            )
-            for rank, hit in enumerate(hits, 1)
-        )
+        candidates = (candidate(rank, hit, groups, numbers, cited) for rank, hit in enumerate(hits, 1))
         yield Stage(title, unit, tuple(candidates))
+
+
+def candidate(
+    rank: int, hit: Line, groups: Mapping[str, int], numbers: Mapping[str, int], cited: Set[str]
+) -> Candidate:
+    key = hit["id"]
+    document, _, place = key.rpartition("/")
+    return Candidate(
+        rank=rank,
+        key=key,
+        document=document,
+        place=place,
+        score=score(hit["score"]),
+        group=groups[key],
+        source=numbers.get(key),
+        cited=key in cited,
+    )
 
 
 def seen_sources(line: Line, live: Mapping[str, Passage], groups: Mapping[str, int]) -> Iterator[SeenSource]:

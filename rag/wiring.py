@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Max, Subquery
+from django.db import connection
 
 from costs.ledger import load_price_table
 from costs.models import ModelPrice
@@ -42,6 +42,11 @@ from rag.values import Hit, Question
 
 ANALYZER = Analyzer()
 POLICY = RetryPolicy()
+STAMP = f"""
+    SELECT active_version_id, url_template, (SELECT MAX(id) FROM {Activation._meta.db_table}),
+           (SELECT MAX(id) FROM {ModelPrice._meta.db_table})
+    FROM {Corpus._meta.db_table} WHERE slug = %s
+"""  # noqa: S608 - table names of our own models
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +124,10 @@ def configuration(parts: Parts) -> dict[str, Any]:
 
 
 def current_stamp(corpus: str) -> Stamp:
-    newest_activation = Activation.objects.order_by().values(none=Max("id") * 0).values(newest=Max("id"))
-    newest_price = ModelPrice.objects.order_by().values(none=Max("id") * 0).values(newest=Max("id"))
-    row = (
-        Corpus.objects.filter(slug=corpus)
-        .annotate(prompts=Subquery(newest_activation), prices=Subquery(newest_price))
-        .values_list("active_version_id", "url_template", "prompts", "prices")
-        .first()
-    )
+    """One query, in plain SQL because every question asks it; raises UnknownCorpus, CorpusNotReady."""
+    with connection.cursor() as cursor:
+        cursor.execute(STAMP, [corpus])
+        row = cursor.fetchone()
     if row is None:
         raise UnknownCorpus(f"there is no corpus {corpus!r}; GET /api/corpora lists them")
     version_id, url_template, prompts, prices = row

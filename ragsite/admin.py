@@ -4,6 +4,7 @@ django-unfold carries no types. Its names enter the application here, once, unde
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -18,6 +19,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -129,8 +131,22 @@ def badge(text: str) -> SafeString:
     return format_html('<span class="badge badge-{}">{}</span>', TONES.get(text, "plain"), text)
 
 
+def outcome_badge(outcome: str) -> SafeString:
+    """`ok`, or the name of a failure."""
+    return format_html('<span class="badge badge-{}">{}</span>', "good" if outcome == "ok" else "bad", outcome)
+
+
+def to_the_second(moment: datetime) -> SafeString:
+    return format_html('<span class="moment">{}</span>', f"{timezone.localtime(moment):%Y-%m-%d %H:%M:%S}")
+
+
 def money(amount: Decimal | None, mode: str) -> SafeString:
-    """Dollars to the eight places of the ledger. What the sandbox charged is told as simulated, always."""
+    """Dollars to the eight places of the ledger. What the sandbox charged is told as simulated, always.
+
+    Without a mode no provider was to be asked, so there is nothing to price.
+    """
+    if not mode:
+        return format_html('<span class="money">{}</span>', "-")
     shown = badge("unpriced") if amount is None else format_html("${}", f"{amount:.8f}")
     note = badge("simulated") if mode == "simulated" else ""
     return format_html('<span class="money">{} {}</span>', note, shown)

@@ -5,7 +5,7 @@ const form = document.getElementById("ask");
 const question = form.elements.question;
 const part = (id) => document.getElementById(id);
 const STAGES = ["transform", "embed", "vector", "bm25", "rerank", "generate"];
-const MARKS = /```[^\n]*\n([\s\S]*?)```|`([^`\n]+)`|[ \t]?\[([^[\]\n]{3,600})\]/g;
+const MARKS = /\n*```[^\n]*\n([\s\S]*?)\n?```\n*|`([^`\n]+)`|[ \t]?\[([^[\]\n]{3,600})\]/g;
 
 function element(tag, { text, className, ...attributes } = {}, ...children) {
   const made = document.createElement(tag);

@@ -53,7 +53,7 @@ class FilesField(forms.FileField):
 
 class IngestForm(ModelForm):
     uploads = FilesField(
-        label="files",
+        label="Files",
         required=False,
         help_text=f"{', '.join(sorted(SUFFIXES))}; {settings.INGEST_MAX_UPLOAD_MB} MB together at most",
         widget=FilesInput(attrs={"accept": ",".join(sorted(SUFFIXES)), "class": "files-input"}),

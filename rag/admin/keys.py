@@ -28,13 +28,18 @@ class ApiKeyForm(ModelForm):
 class ApiKeyAdmin(NoDelete, RowAdmin):
     """A key's secret leaves the server once, in the page after it was made."""
 
-    form = ApiKeyForm
+    add_form = ApiKeyForm
     list_display = ("name", "shown_prefix", "scope_names", "owner", "state", "expires_at", "last_used_at")
     list_select_related = ("owner",)
     search_fields = ("name", "prefix", "owner__username")
     ordering = ("-created_at",)
     actions = ("revoke_selected",)
     actions_detail = ("revoke_key",)
+
+    def get_form(self, request: HttpRequest, obj: ApiKey | None = None, change: bool = False, **kwargs: Any) -> Any:
+        if not change:
+            kwargs["form"] = self.add_form
+        return super().get_form(request, obj, change, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
         made = ("name", "scopes", "owner", "expires_at")

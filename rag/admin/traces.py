@@ -22,7 +22,17 @@ from rag.retrieval.passages import StoredPassages
 from rag.trace_reading import line_of
 from rag.trace_view import trace_page
 from rag.values import Passage
-from ragsite.admin import InfinitePaginator, RangeDateTimeFilter, ReadOnly, RowAdmin, badge, choice_filter, money
+from ragsite.admin import (
+    InfinitePaginator,
+    RangeDateTimeFilter,
+    ReadOnly,
+    RowAdmin,
+    badge,
+    choice_filter,
+    money,
+    outcome_badge,
+    to_the_second,
+)
 
 ANSWER_PROMPT = "answer"
 LONGEST_IN_LIST = 90
@@ -36,7 +46,7 @@ def pairs(*names: str) -> tuple[tuple[str, str], ...]:
 class TraceSummaryAdmin(ReadOnly, RowAdmin):
     """The rows find a trace; its page is made from the line in the file of its day."""
 
-    list_display = ("timestamp", "question", "outcome", "module", "transform", "total", "cost")
+    list_display = ("moment", "question", "outcome", "module", "transform", "total", "cost")
     list_filter = (
         choice_filter(field="provider_mode", title="provider mode", choices=pairs("live", "simulated")),
         choice_filter(field="module", title="module", choices=pairs(*MODULES)),
@@ -78,6 +88,10 @@ class TraceSummaryAdmin(ReadOnly, RowAdmin):
         }
         return TemplateResponse(request, "admin/rag/tracesummary/trace.html", context)
 
+    @admin.display(description="at", ordering="timestamp")
+    def moment(self, trace: TraceSummary) -> SafeString:
+        return to_the_second(trace.timestamp)
+
     @admin.display(description="question", ordering="query")
     def question(self, trace: TraceSummary) -> str:
         text = trace.query or "(not kept)"
@@ -86,7 +100,7 @@ class TraceSummaryAdmin(ReadOnly, RowAdmin):
     @admin.display(description="outcome", ordering="status")
     def outcome(self, trace: TraceSummary) -> SafeString:
         if trace.error:
-            return format_html('<span class="badge badge-bad">{} {}</span>', trace.status, trace.error)
+            return outcome_badge(f"{trace.status} {trace.error}")
         told = badge("ok") if trace.answered else badge("no answer")
         return format_html("{} {}", told, badge("degraded")) if trace.degraded else told
 

@@ -24,10 +24,17 @@ from rag.values import Hit
 log = logging.getLogger(__name__)
 
 HNSW: CreateCollectionConfiguration = {
-    "hnsw": {"space": "cosine", "ef_construction": 100, "ef_search": 100, "max_neighbors": 16}
+    # ef_construction 64 instead of 100 builds a third faster; batch_size keeps small writes out of the graph at first
+    "hnsw": {
+        "space": "cosine",
+        "ef_construction": 64,
+        "ef_search": 100,
+        "max_neighbors": 16,
+        "batch_size": 2000,
+        "sync_threshold": 4000,
+    }
 }
 WRITE_BATCH = 1000
-BUILD_TIMEOUT_S = 120.0
 
 
 class VectorStore:
@@ -71,11 +78,11 @@ class VectorStore:
             self._connected().get_or_create_collection(collection, configuration=HNSW, embedding_function=None)
 
     def write(self, *, collection: str, keys: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        """Insert or replace vectors, `vectors[i]` under `keys[i]`, in batches of WRITE_BATCH."""
+        """Add vectors, `vectors[i]` under `keys[i]`, in batches of WRITE_BATCH; a key that is there keeps its first vector."""
         for start in range(0, len(keys), WRITE_BATCH):
             stop = start + WRITE_BATCH
             with self._translated(collection):
-                self._collection(collection).upsert(ids=list(keys[start:stop]), embeddings=vectors[start:stop])
+                self._collection(collection).add(ids=list(keys[start:stop]), embeddings=vectors[start:stop])
 
     def read(self, *, collection: str, keys: Sequence[str]) -> dict[str, NDArray[np.float32]]:
         """The stored vectors of those keys that are there."""

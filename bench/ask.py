@@ -1,0 +1,115 @@
+"""`python -m bench.ask`: what one uncached `/api/ask` costs the web process, one at a time.
+
+Starts the web process (gunicorn, DEBUG off, no rate limit) beside the Chroma server and the sandbox of a running `make run`,
+on the same data. Every question is asked once to warm the sandbox's models (its own time is not what is measured), then again
+several times. CPU is user + system time of the web process and its threads, from the operating system's accounting. For
+scale the same run measures `/healthz` on the same server.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from evals.questions import load_questions
+from ragsite.processes import answers, free_port
+
+ROOT = Path(__file__).parent.parent
+DATASET = ROOT / "evals" / "datasets" / "django-topics.jsonl"
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def web(environment: dict[str, str]) -> Iterator[tuple[str, int]]:
+    """A web process of our own: its URL and the process id of its worker."""
+    port = free_port(0)
+    command = [sys.executable, "-m", "gunicorn", "--config", "ragsite/gunicorn_conf.py", "--bind", f"127.0.0.1:{port}"]
+    process = subprocess.Popen([*command, "ragsite.wsgi"], cwd=ROOT, env={**os.environ, **environment})
+    try:
+        url = f"http://127.0.0.1:{port}"
+        while not answers(f"{url}/healthz"):
+            time.sleep(0.2)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        yield url, int(children[0])
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def cpu_ms(pid: int) -> float:
+    """User + system time of a process so far, in milliseconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / TICKS
+
+
+def rss_mb(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def measured(pid: int, requests: list[Callable[[], httpx.Response]]) -> tuple[float, list[float]]:
+    """CPU milliseconds a request, and the wall milliseconds of each."""
+    before, walls = cpu_ms(pid), []
+    for request in requests:
+        started = time.perf_counter()
+        request().raise_for_status()
+        walls.append((time.perf_counter() - started) * 1000)
+    return (cpu_ms(pid) - before) / len(requests), walls
+
+
+def row(name: str, cpu: float, walls: list[float]) -> str:
+    p50, p95 = statistics.median(walls), statistics.quantiles(walls, n=20)[-1]
+    return f"| {name} | {len(walls)} | {cpu:.2f} | {p50:.1f} | {p95:.1f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--modules", default="m1-baseline,m3-hybrid,m4-transform,m6-production")
+    options = parser.parse_args()
+    manage = [sys.executable, "manage.py"]
+    parts = json.loads(
+        subprocess.run([*manage, "status", "--json"], cwd=ROOT, capture_output=True, check=False).stdout
+    )["parts"]
+    key = subprocess.run(
+        [*manage, "apikey", "create", "bench"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    environment = {
+        "DEBUG": "false",
+        "ALLOW_SANDBOX": "true",
+        "BEHIND_TLS": "false",
+        "SECRET_KEY": "only-for-the-bench-" * 4,
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "ASK_RATE": "1000000/min",
+        "SANDBOX_URL": parts["sandbox"]["url"],
+        "CHROMA_URL": parts["chroma"]["url"],
+        "LOG_LEVEL": "WARNING",
+    }
+    questions = [question.question for question in load_questions(DATASET)]
+    with web(environment) as (url, pid), httpx.Client(base_url=url, timeout=60) as client:
+        print(f"web worker at rest: {rss_mb(pid):.0f} MB RSS")
+        client.headers["Authorization"] = f"Bearer {key.strip()}"
+        print("| request | n | web CPU ms | wall p50 ms | wall p95 ms |\n| --- | --- | --- | --- | --- |")
+        print(row("/healthz", *measured(pid, [lambda: client.get("/healthz")] * 500)))
+        for module in options.modules.split(","):
+            asks = [
+                lambda q=question, m=module: client.post(
+                    "/api/ask", json={"question": q, "corpus": "django", "module": m}
+                )
+                for question in questions
+            ]
+            measured(pid, asks)
+            print(row(f"/api/ask {module}", *measured(pid, asks * options.rounds)), flush=True)
+        print(f"web worker afterwards: {rss_mb(pid):.0f} MB RSS")
+
+
+if __name__ == "__main__":
+    main()
