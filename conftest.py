@@ -82,6 +82,11 @@ def answers(url: str) -> bool:
         return False
 
 
+def pytest_configure() -> None:
+    """Signing alice in should not cost a second of hashing."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[str]:
     """The sandbox's URL."""

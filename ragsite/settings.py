@@ -44,6 +44,7 @@ USE_TZ = True
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 LANGUAGE_CODE = "en"
 LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "ask-page"
 
 INSTALLED_APPS = [
     "unfold",
@@ -97,7 +98,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "static-collected"
+STATIC_ROOT = None if DEBUG else BASE_DIR / "static-collected"  # with DEBUG on files are found where they lie
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = DEBUG
 STORAGES = {
@@ -276,6 +277,9 @@ UNFOLD = {
     "SITE_SUBHEADER": "Answers with receipts",
     "SITE_SYMBOL": "quick_reference_all",
     "SITE_URL": "/",
+    "SITE_FAVICONS": [
+        {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("favicon.svg")},
+    ],
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("admin.css")],
@@ -285,7 +289,7 @@ UNFOLD = {
             {
                 "title": "Use",
                 "items": [
-                    {"title": "Ask", "icon": "forum", "link": reverse_lazy("ask-page")},
+                    {"title": "Ask", "icon": "forum", "link": reverse_lazy("ask-page"), "active": lambda request: False},
                     {"title": "Traces", "icon": "route", "link": reverse_lazy("admin:rag_tracesummary_changelist")},
                     {
                         "title": "Ledger",

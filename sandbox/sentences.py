@@ -15,6 +15,8 @@ CODE = re.compile(
 )
 SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]`*]*\s+(?=[\"'(\[`*:]*[A-Z0-9])")
 ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|vs|cf|approx|Dr|Mr|Ms|Mrs|No|Fig|St|U\.S)|\b[A-Z])\.$")
+ROLE = re.compile(r":(?:[\w+-]+:)+`~?([^`<]+?)(?:\s*<[^`>]*>)?`")
+LITERAL = re.compile(r"``([^`]+)``")
 CODE_INDENT = 4
 FEWEST_WORDS = 4
 
@@ -84,3 +86,9 @@ def _sentences(lines: list[str], *, weak: bool) -> Iterator[Sentence]:
 
 def _sentence(text: str, *, weak: bool) -> Sentence:
     return Sentence(text=text, weak=weak or len(text.split()) < FEWEST_WORDS)
+
+
+def readable(text: str) -> str:
+    """The sentence as a writer would quote it: roles and literals of reStructuredText become code, `::` a colon."""
+    plain = LITERAL.sub(r"`\1`", ROLE.sub(r"`\1`", text))
+    return plain[:-1] if plain.endswith("::") else plain

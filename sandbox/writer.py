@@ -1,6 +1,6 @@
 """What the sandbox writes: the job is read from the request, the words come from the request."""
 
-from sandbox import extract, judge, queries, tags
+from sandbox import extract, judge, queries, sentences, tags
 from sandbox.embedding import Embedding
 from sandbox.roles import role_of
 
@@ -43,4 +43,5 @@ class Writer:
         if not chosen:
             return f"{NO_ANSWER}: {NOT_HELD}" if NO_ANSWER in instructions else NOT_HELD
         cites = "cite" in instructions.lower()
-        return " ".join(f"{found.text} [{found.source_id}]" if cites else found.text for found in chosen)
+        quoted = ((sentences.readable(found.text), found.source_id) for found in chosen)
+        return " ".join(f"{text} [{source_id}]" if cites else text for text, source_id in quoted)

@@ -83,3 +83,9 @@ def test_every_sentence_stands_in_the_passage(passage):
     for sentence in sentences.split(passage):
         assert sentence.text
         assert all(word in collapsed for word in sentence.text.split())
+
+
+def test_a_quoted_sentence_shows_roles_and_literals_as_code():
+    text = "Use :setting:`SECRET_KEY_FALLBACKS`, ``DEBUG`` or :class:`~django.db.models.Q` (:ref:`see <topics>`)::"
+
+    assert sentences.readable(text) == "Use `SECRET_KEY_FALLBACKS`, `DEBUG` or `django.db.models.Q` (`see`):"
