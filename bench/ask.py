@@ -13,8 +13,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -55,7 +56,7 @@ def rss_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def measured(pid: int, requests: list[Callable[[], httpx.Response]]) -> tuple[float, list[float]]:
+def measured(pid: int, requests: Sequence[Callable[[], httpx.Response]]) -> tuple[float, list[float]]:
     """CPU milliseconds a request, and the wall milliseconds of each."""
     before, walls = cpu_ms(pid), []
     for request in requests:
@@ -70,19 +71,14 @@ def row(name: str, cpu: float, walls: list[float]) -> str:
     return f"| {name} | {len(walls)} | {cpu:.2f} | {p50:.1f} | {p95:.1f} |"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=10)
-    parser.add_argument("--modules", default="m1-baseline,m3-hybrid,m4-transform,m6-production")
-    options = parser.parse_args()
-    manage = [sys.executable, "manage.py"]
-    parts = json.loads(
-        subprocess.run([*manage, "status", "--json"], cwd=ROOT, capture_output=True, check=False).stdout
-    )["parts"]
-    key = subprocess.run(
-        [*manage, "apikey", "create", "bench"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    environment = {
+def manage(*arguments: str) -> str:
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+
+
+def environment() -> dict[str, str]:
+    parts = json.loads(manage("status", "--json"))["parts"]
+    return {
         "DEBUG": "false",
         "ALLOW_SANDBOX": "true",
         "BEHIND_TLS": "false",
@@ -93,22 +89,25 @@ def main() -> None:
         "CHROMA_URL": parts["chroma"]["url"],
         "LOG_LEVEL": "WARNING",
     }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--modules", default="m1-baseline,m3-hybrid,m4-transform,m6-production")
+    options = parser.parse_args()
     questions = [question.question for question in load_questions(DATASET)]
-    with web(environment) as (url, pid), httpx.Client(base_url=url, timeout=60) as client:
-        print(f"web worker at rest: {rss_mb(pid):.0f} MB RSS")
-        client.headers["Authorization"] = f"Bearer {key.strip()}"
+    with web(environment()) as (url, pid), httpx.Client(base_url=url, timeout=60) as client:
+        client.headers["Authorization"] = f"Bearer {manage('apikey', 'create', 'bench').strip()}"
+        print(f"web worker at rest: {rss_mb(pid):.0f} MB RSS\n")
         print("| request | n | web CPU ms | wall p50 ms | wall p95 ms |\n| --- | --- | --- | --- | --- |")
-        print(row("/healthz", *measured(pid, [lambda: client.get("/healthz")] * 500)))
+        print(row("/healthz", *measured(pid, [partial(client.get, "/healthz")] * 500)))
         for module in options.modules.split(","):
-            asks = [
-                lambda q=question, m=module: client.post(
-                    "/api/ask", json={"question": q, "corpus": "django", "module": m}
-                )
-                for question in questions
-            ]
+            bodies = [{"question": question, "corpus": "django", "module": module} for question in questions]
+            asks = [partial(client.post, "/api/ask", json=body) for body in bodies]
             measured(pid, asks)
             print(row(f"/api/ask {module}", *measured(pid, asks * options.rounds)), flush=True)
-        print(f"web worker afterwards: {rss_mb(pid):.0f} MB RSS")
+        print(f"\nweb worker afterwards: {rss_mb(pid):.0f} MB RSS")
 
 
 if __name__ == "__main__":

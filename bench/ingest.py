@@ -48,7 +48,8 @@ def write_corpus(folder: Path, chunks: int) -> None:
     vocabulary = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(3, 10))) for _ in range(20_000)]
     for number in range(-(-chunks // SECTIONS)):
         sections = (
-            f"## Section {number} {section}\n\n{' '.join(draw.choices(vocabulary, k=WORDS))}.\n" for section in range(SECTIONS)
+            f"## Section {number} {section}\n\n{' '.join(draw.choices(vocabulary, k=WORDS))}.\n"
+            for section in range(SECTIONS)
         )
         (folder / f"document-{number:05}.md").write_text(f"# Document {number}\n\n" + "\n".join(sections))
 

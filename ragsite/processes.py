@@ -38,12 +38,16 @@ class NotReady(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A process to keep alive. `probe` is the URL that answers 2xx once it is ready; None = running is enough."""
+    """A process to keep alive. `probe` is the URL that answers 2xx once it is ready; None = running is enough.
+
+    `descriptors` are open files that the process inherits under the same numbers, a listening socket for example.
+    """
 
     name: str
     command: tuple[str, ...]
     url: str | None = None
     probe: str | None = None
+    descriptors: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -65,6 +69,21 @@ def free_port(preferred: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
+    raise OSError("no free port on 127.0.0.1")
+
+
+def listener(preferred: int) -> socket.socket:
+    """A listening socket on the preferred port, or on a free one. Who holds it keeps the port, whatever restarts behind it."""
+    for port in (preferred, 0):
+        opened = socket.socket()
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            opened.bind(("127.0.0.1", port))
+            opened.listen(128)
+        except OSError:
+            opened.close()
+            continue
+        return opened
     raise OSError("no free port on 127.0.0.1")
 
 
@@ -184,6 +203,7 @@ class Supervisor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=part.descriptors,
             )
 
     def _note_death(self, child: Child, now: float) -> None:

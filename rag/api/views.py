@@ -9,6 +9,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from rag import ask, trace_reading
+from rag.api import schema  # noqa: F401 - registers the authentication schemes
+from rag.api.errors import CONTENT_TYPE
 from rag.api.serializers import AnswerSerializer, AskSerializer, CorpusSerializer, ProblemSerializer
 from rag.api.throttles import AskThrottle, ReadThrottle
 from rag.corpus_list import corpus_list
@@ -16,7 +18,11 @@ from rag.models import ApiKey
 from rag.presenting import answer_body
 from rag.trace import new_trace_id
 
-PROBLEM = OpenApiResponse(ProblemSerializer, description="a problem document (application/problem+json)")
+PROBLEM = OpenApiResponse(ProblemSerializer, description="a problem document")
+
+
+def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
+    return {(status, CONTENT_TYPE): PROBLEM for status in statuses}
 
 
 class AskView(APIView):
@@ -33,7 +39,7 @@ class AskView(APIView):
     @extend_schema(
         operation_id="ask",
         request=AskSerializer,
-        responses={200: AnswerSerializer, **dict.fromkeys((400, 401, 403, 404, 409, 413, 429, 503), PROBLEM)},
+        responses={200: AnswerSerializer, **problems(400, 401, 403, 404, 409, 415, 429, 503)},
     )
     def post(self, request: Request) -> Response:
         """Answer a question from the documents of a corpus, with citations."""
@@ -64,7 +70,7 @@ class TraceView(APIView):
     required_scope = "read"
     throttle_classes = [ReadThrottle]
 
-    @extend_schema(operation_id="trace", responses={200: dict[str, Any], 401: PROBLEM, 403: PROBLEM, 404: PROBLEM})
+    @extend_schema(operation_id="trace", responses={200: dict[str, Any], **problems(401, 403, 404, 429)})
     def get(self, request: Request, trace_id: str) -> Response:
         """The whole trace of one request, as it was written."""
         line = trace_reading.find_line(trace_id)
@@ -77,7 +83,7 @@ class CorporaView(APIView):
     required_scope = "read"
     throttle_classes = [ReadThrottle]
 
-    @extend_schema(operation_id="corpora", responses={200: CorpusSerializer(many=True), 401: PROBLEM, 403: PROBLEM})
+    @extend_schema(operation_id="corpora", responses={200: CorpusSerializer(many=True), **problems(401, 403, 429)})
     def get(self, request: Request) -> Response:
         """The corpora that can be asked, with their active versions."""
         return Response(corpus_list())

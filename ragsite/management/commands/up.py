@@ -2,7 +2,9 @@
 
 import json
 import os
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 from argparse import ArgumentParser
@@ -12,7 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from ragsite.processes import AlreadyRunning, NotReady, Part, Supervisor, free_port, only_one, stop_leftovers
+from ragsite.processes import AlreadyRunning, NotReady, Part, Supervisor, free_port, listener, only_one, stop_leftovers
 
 READY_S = 60.0
 WEB_PORT, CHROMA_PORT, SANDBOX_PORT = 8000, 8123, 8199
@@ -36,7 +38,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def supervise(self, run_dir: Path, port: int) -> None:
-        web, chroma, sandbox = free_port(port), free_port(CHROMA_PORT), free_port(SANDBOX_PORT)
+        chroma, sandbox = free_port(CHROMA_PORT), free_port(SANDBOX_PORT)
         env = environment(chroma, sandbox)
         supervisor = Supervisor(run_dir, Path(settings.DATA_DIR) / "logs", env, self.tell)
         signal.signal(signal.SIGINT, lambda *_: interrupt(supervisor))
@@ -45,11 +47,12 @@ class Command(BaseCommand):
             for part in outer_parts(chroma, sandbox):
                 supervisor.start(part)
             fresh = self.prepare(run_dir, env)
-            for part in own_parts(web):
-                supervisor.start(part)
-            supervisor.wait_ready("web", READY_S)
-            self.stdout.write(screen(f"http://127.0.0.1:{web}", fresh, supervisor.log_dir))
-            supervisor.run()
+            with listener(port) as web:
+                for part in own_parts(web):
+                    supervisor.start(part)
+                supervisor.wait_ready("web", READY_S)
+                self.stdout.write(screen(address(web), fresh, supervisor.log_dir))
+                supervisor.run()
         except Interrupted:
             self.stdout.write("")
         except NotReady as error:
@@ -101,65 +104,31 @@ def outer_parts(chroma: int, sandbox: int) -> list[Part]:
     """What a deployment would have elsewhere; a URL in the settings means that it is there already."""
     parts = []
     if not settings.GIVEN_SANDBOX_URL:
-        url = f"http://127.0.0.1:{sandbox}"
-        command = (
-            sys.executable,
-            "-m",
-            "sandbox",
-            "--port",
-            str(sandbox),
-            "--data-dir",
-            str(settings.DATA_DIR / "sandbox"),
-        )
+        url, folder = f"http://127.0.0.1:{sandbox}", str(settings.DATA_DIR / "sandbox")
+        command = (sys.executable, *f"-m sandbox --port {sandbox} --data-dir".split(), folder)
         parts.append(Part("sandbox", command, url, f"{url}/healthz"))
     if not settings.GIVEN_CHROMA_URL:
-        url = f"http://127.0.0.1:{chroma}"
+        url, folder = f"http://127.0.0.1:{chroma}", str(settings.DATA_DIR / "chroma")
         binary = str(Path(sys.executable).with_name("chroma"))
-        serve = (
-            binary,
-            "run",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(chroma),
-            "--path",
-            str(settings.DATA_DIR / "chroma"),
-        )
-        parts.append(Part("chroma", serve, url, f"{url}/api/v2/heartbeat"))
+        command = (binary, *f"run --host 127.0.0.1 --port {chroma} --path".split(), folder)
+        parts.append(Part("chroma", command, url, f"{url}/api/v2/heartbeat"))
     return parts
 
 
-def own_parts(port: int) -> list[Part]:
-    url = f"http://127.0.0.1:{port}"
-    python = sys.executable
-    gunicorn: tuple[str, ...] = (
-        python,
-        "-m",
-        "gunicorn",
-        "--config",
-        "ragsite/gunicorn_conf.py",
-        "--bind",
-        f"127.0.0.1:{port}",
-    )
-    beat = str(settings.RUN_DIR / "beat-schedule")
-    celery: tuple[str, ...] = (
-        python,
-        "-m",
-        "celery",
-        "-A",
-        "ragsite.celery",
-        "worker",
-        "--beat",
-        "--schedule",
-        beat,
-        "--pool",
-        "threads",
-    )
-    celery += ("--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle")
+def own_parts(web: socket.socket) -> list[Part]:
+    """The web process inherits its listening socket, so the port stays ours while the process restarts."""
+    url, descriptor = address(web), web.fileno()
+    gunicorn = f"-m gunicorn --config ragsite/gunicorn_conf.py --bind fd://{descriptor} ragsite.wsgi".split()
+    celery = shlex.split("-m celery -A ragsite.celery worker --beat --pool threads --concurrency 2 --loglevel INFO")
+    schedule = str(settings.RUN_DIR / "beat-schedule")
     return [
-        Part("worker", (*celery, "--hostname", "ragsite-worker"), None, None),
-        Part("web", (*gunicorn, "--bind", f"127.0.0.1:{port}", "ragsite.wsgi"), url, f"{url}/healthz"),
+        Part("worker", (sys.executable, *celery, "--schedule", schedule)),
+        Part("web", (sys.executable, *gunicorn), url, f"{url}/healthz", (descriptor,)),
     ]
+
+
+def address(web: socket.socket) -> str:
+    return f"http://127.0.0.1:{web.getsockname()[1]}"
 
 
 def screen(url: str, fresh: dict[str, str | None], logs: Path) -> str:
