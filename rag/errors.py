@@ -8,8 +8,10 @@ RagError
 ├── ProviderError         a paid provider failed; `retryable` says whether the same call may succeed later
 │   ├── ProviderBusy          429, 529: it asks us to slow down
 │   ├── ProviderUnavailable   refused, cut, 5xx
+│   │   └── ProviderDown          not asked at all: it failed too often just now
 │   ├── ProviderTimeout       no whole answer in time
 │   ├── ProviderMalformed     an answer that cannot be understood
+│   ├── NoEmbedding           neither embedder gave vectors for the question
 │   └── ProviderRefused       401, 403, 400, out of credit: page someone
 ├── IndexUnavailable      the vector store cannot be reached
 ├── IndexOutdated         the index does not fit the settings; a new ingest mends it
@@ -86,6 +88,16 @@ class ProviderBusy(ProviderError):
 
 class ProviderUnavailable(ProviderError):
     code = "provider_unavailable"
+
+
+class ProviderDown(ProviderUnavailable):
+    code = "provider_down"
+    retryable = False
+
+
+class NoEmbedding(ProviderError):
+    code = "no_embedding"
+    retryable = False
 
 
 class ProviderTimeout(ProviderError):

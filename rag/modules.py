@@ -18,7 +18,8 @@ AUTO = "auto"
 class Module:
     """One configuration. Candidates and `top_k` are numbers of chunks; `bm25_candidates=0` means vectors alone.
 
-    `transform` is one of TRANSFORMS, or `auto`: chosen per question.
+    `transform` is one of TRANSFORMS, or `auto`: chosen per question. With `fallbacks` a provider that fails degrades the answer
+    where docs/failures.md says so; without, it fails the request, so that an evaluation measures one thing.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Module:
     rerank: bool = False
     top_k: int = 5
     transform: str = "simple"
+    fallbacks: bool = False
 
     def config(self) -> dict[str, Any]:
         """The knobs as plain values, for traces and replays."""
@@ -46,7 +48,7 @@ MODULES = {
         Module(name="m2-chunking", chunker="structural"),
         HYBRID,
         replace(HYBRID, name="m4-transform", transform=AUTO),
-        replace(HYBRID, name="m6-production", transform=AUTO),
+        replace(HYBRID, name="m6-production", transform=AUTO, fallbacks=True),
     )
 }
 
@@ -65,4 +67,11 @@ def with_request(module: Module, *, transform: str | None, top_k: int | None) ->
     """The module with what a request overrides; raises UnknownTransform."""
     if transform is not None and transform not in (*TRANSFORMS, AUTO):
         raise UnknownTransform(f"there is no transform {transform!r}; known: {', '.join((*TRANSFORMS, AUTO))}")
-    return replace(module, transform=transform or module.transform, top_k=top_k or module.top_k)
+    wanted = top_k or module.top_k
+    return replace(
+        module,
+        transform=transform or module.transform,
+        top_k=wanted,
+        vector_candidates=max(module.vector_candidates, wanted),
+        fused_candidates=max(module.fused_candidates, wanted),
+    )

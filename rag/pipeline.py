@@ -4,11 +4,13 @@ transform -> embed -> vector, BM25 -> fuse -> rerank -> pack -> generate -> chec
 one after the other: BM25 takes a fraction of a millisecond, less than handing it to another thread would.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from prompts.texts import PromptText
+from rag.errors import NoEmbedding, ProviderError, ProviderTimeout
 from rag.generate import NOTHING_FOUND, checked_answer, generation_request, packed
 from rag.modules import Module
 from rag.providers.contracts import ChatModel, Embedder, EmbedRequest, Reranker, RerankRequest
@@ -16,6 +18,11 @@ from rag.retrieval.fusion import reciprocal_rank_fusion
 from rag.trace import Trace
 from rag.transforms import Transformer, simple
 from rag.values import Answer, Hit, Outcome, Passage, Searches, Source, indexed_text
+
+
+log = logging.getLogger(__name__)
+
+TOO_LATE = "I could not generate an answer in time, here are the retrieved sources for reference."
 
 
 class DenseIndex(Protocol):
@@ -45,6 +52,16 @@ class Models:
 
 
 @dataclass(frozen=True, slots=True)
+class Fallback:
+    """The second vector space. A query embedded here is searched in its own index and never in the first one's."""
+
+    embedder: Embedder
+    model: str
+    dimensions: int
+    dense: DenseIndex
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """Everything that answering one question needs, chosen and connected by `rag.wiring`."""
 
@@ -58,10 +75,14 @@ class Parts:
     reranker: Reranker
     chat: ChatModel
     passages: Passages
+    fallback: Fallback | None = None
 
 
 def answer(question: str, parts: Parts, trace: Trace) -> Outcome:
-    """Answer one question, leaving every step in the trace. Raises ProviderError, IndexUnavailable, IndexOutdated."""
+    """Answer one question, leaving every step in the trace. Raises ProviderError, IndexUnavailable, IndexOutdated.
+
+    Where the module allows fallbacks, what could not be had is left out or replaced, and the trace says so in `degraded`.
+    """
     searches = transformed(question, parts, trace)
     fused = retrieved(searches, parts, trace)
     sources = packed(ranked(question, fused, parts, trace))
@@ -75,22 +96,36 @@ def transformed(question: str, parts: Parts, trace: Trace) -> Searches:
     if parts.module.transform == "simple":
         searches = simple(question)
     else:
-        with trace.step("transform"):
-            searches = parts.transformer.searches(question, parts.module.transform)
+        searches = searched_as(question, parts, trace)
     trace.transform = searches.transform
     trace.hypothetical = searches.hypothetical
     trace.sub_queries = searches.sub_queries
     return searches
 
 
+def searched_as(question: str, parts: Parts, trace: Trace) -> Searches:
+    try:
+        with trace.step("transform"):
+            return parts.transformer.searches(question, parts.module.transform)
+    except ProviderError as error:
+        degrade("transform_skipped", error, parts, trace)
+        return simple(question)
+
+
+def degrade(how: str, error: ProviderError, parts: Parts, trace: Trace) -> None:
+    """Go on without what failed, if the module may; otherwise the error goes its way."""
+    if not parts.module.fallbacks:
+        raise error
+    trace.degraded = (*trace.degraded, how)
+    log.warning("%s: %s", how, error, extra={"trace_id": trace.trace_id})
+
+
 def retrieved(searches: Searches, parts: Parts, trace: Trace) -> tuple[Hit, ...]:
     """Candidates of all searches in all indexes, fused by reciprocal rank where there is more than one ranking."""
     module = parts.module
-    with trace.step("embed"):
-        request = EmbedRequest(parts.models.embedding, searches.dense, "query", parts.models.dimensions)
-        vectors = parts.embedder.send(request).vectors
+    vectors, index = embedded(searches, parts, trace)
     with trace.step("vector"):
-        rankings = list(parts.dense.search(vectors=vectors, limit=module.vector_candidates))
+        rankings = list(index.search(vectors=vectors, limit=module.vector_candidates))
     trace.vector_candidates = best_of(rankings)
     if parts.lexical is not None and module.bm25_candidates:
         with trace.step("bm25"):
@@ -99,6 +134,31 @@ def retrieved(searches: Searches, parts: Parts, trace: Trace) -> tuple[Hit, ...]
         rankings += lexical
     trace.fused = fused(rankings, module)
     return trace.fused
+
+
+def embedded(searches: Searches, parts: Parts, trace: Trace) -> tuple[Sequence[Sequence[float]], DenseIndex]:
+    """The vectors of the searches, and the index of the same space; raises NoEmbedding when neither space can be had."""
+    with trace.step("embed"):
+        try:
+            request = EmbedRequest(parts.models.embedding, searches.dense, "query", parts.models.dimensions)
+            return parts.embedder.send(request).vectors, parts.dense
+        except ProviderError as error:
+            degrade("embedding_fallback", error, parts, trace)
+            return embedded_elsewhere(searches, parts, error)
+
+
+def embedded_elsewhere(
+    searches: Searches, parts: Parts, error: ProviderError
+) -> tuple[Sequence[Sequence[float]], DenseIndex]:
+    second = parts.fallback
+    if second is None:
+        raise NoEmbedding(f"{error}; the corpus has no second index", provider=error.provider) from error
+    try:
+        request = EmbedRequest(second.model, searches.dense, "query", second.dimensions)
+        return second.embedder.send(request).vectors, second.dense
+    except ProviderError as second_error:
+        message = f"{error}; and the fallback: {second_error}"
+        raise NoEmbedding(message, provider=second_error.provider) from second_error
 
 
 def fused(rankings: Sequence[Sequence[Hit]], module: Module) -> tuple[Hit, ...]:
@@ -124,10 +184,21 @@ def ranked(question: str, candidates: Sequence[Hit], parts: Parts, trace: Trace)
     live = parts.passages.load([hit.key for hit in candidates])
     kept = [hit for hit in candidates if hit.key in live]
     if parts.module.rerank and kept:
-        with trace.step("rerank"):
-            kept = reranked(question, kept, live, parts)
-        trace.reranked = tuple(kept)
+        kept = reranked_or_fused(question, kept, live, parts, trace)
     return tuple(Source(live[hit.key], hit.score) for hit in kept[: parts.module.top_k])
+
+
+def reranked_or_fused(
+    question: str, fused: list[Hit], live: dict[str, Passage], parts: Parts, trace: Trace
+) -> list[Hit]:
+    try:
+        with trace.step("rerank"):
+            kept = reranked(question, fused, live, parts)
+    except ProviderError as error:
+        degrade("rerank_skipped", error, parts, trace)
+        return fused
+    trace.reranked = tuple(kept)
+    return kept
 
 
 def reranked(question: str, hits: Sequence[Hit], live: dict[str, Passage], parts: Parts) -> list[Hit]:
@@ -149,8 +220,12 @@ def generated(question: str, sources: Sequence[Source], parts: Parts, trace: Tra
     )
     trace.prompt_length_chars = request.characters()
     trace.request_sha256 = request.fingerprint()
-    with trace.step("generate"):
-        reply = parts.chat.send(request)
+    try:
+        with trace.step("generate"):
+            reply = parts.chat.send(request)
+    except ProviderTimeout as error:
+        degrade("generation_timeout", error, parts, trace)
+        return Answer(TOO_LATE, False, (), 0, None)
     return checked_answer(reply, sources=sources)
 
 
@@ -160,4 +235,4 @@ def finished(checked: Answer, sources: tuple[Source, ...], searches: Searches, t
     trace.citations = checked.citations
     trace.citations_removed = checked.removed
     trace.stop_reason = checked.stop_reason
-    return Outcome(checked, sources, searches.transform)
+    return Outcome(checked, sources, searches.transform, trace.degraded)

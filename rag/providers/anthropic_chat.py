@@ -8,6 +8,7 @@ import httpx2
 from costs.usage import Usage
 from rag.errors import ProviderError, ProviderMalformed, ProviderTimeout, ProviderUnavailable
 from rag.providers.contracts import ChatReply, ChatRequest, Endpoint
+from rag.providers.deadline_transport import bounded
 from rag.providers.mapping import error_for_status
 
 NAME = "anthropic"
@@ -20,6 +21,7 @@ class AnthropicChat:
             base_url=endpoint.base_url,
             max_retries=0,
             timeout=anthropic.Timeout(endpoint.timeout_s, connect=min(3.0, endpoint.timeout_s)),
+            http_client=bounded(anthropic.DefaultHttpxClient()),
         )
 
     def send(self, request: ChatRequest) -> ChatReply:

@@ -9,6 +9,7 @@ import httpx
 from costs.usage import Usage
 from rag.errors import ProviderError, ProviderMalformed, ProviderTimeout, ProviderUnavailable
 from rag.providers.contracts import Endpoint, RerankReply, RerankRequest
+from rag.providers.deadline_transport import bounded
 from rag.providers.mapping import error_for_status
 
 NAME = "cohere"
@@ -20,7 +21,9 @@ class CohereReranker:
             api_key=endpoint.api_key,
             base_url=endpoint.base_url,
             timeout=endpoint.timeout_s,
-            httpx_client=httpx.Client(timeout=httpx.Timeout(endpoint.timeout_s, connect=min(3.0, endpoint.timeout_s))),
+            httpx_client=bounded(
+                httpx.Client(timeout=httpx.Timeout(endpoint.timeout_s, connect=min(3.0, endpoint.timeout_s)))
+            ),
         )
 
     def send(self, request: RerankRequest) -> RerankReply:

@@ -8,6 +8,7 @@ import openai
 from costs.usage import Usage
 from rag.errors import ProviderError, ProviderMalformed, ProviderTimeout, ProviderUnavailable
 from rag.providers.contracts import EmbedReply, EmbedRequest, Endpoint
+from rag.providers.deadline_transport import bounded
 from rag.providers.mapping import error_for_status
 
 NAME = "openai"
@@ -20,6 +21,7 @@ class OpenAIEmbedder:
             base_url=endpoint.base_url,
             max_retries=0,
             timeout=openai.Timeout(endpoint.timeout_s, connect=min(3.0, endpoint.timeout_s)),
+            http_client=bounded(openai.DefaultHttpxClient()),
         )
 
     def send(self, request: EmbedRequest) -> EmbedReply:

@@ -7,12 +7,13 @@ from voyageai.client import Client
 
 from costs.usage import Usage
 from rag.errors import ProviderError, ProviderMalformed, ProviderTimeout, ProviderUnavailable
+from rag.providers import requests_over_httpx
 from rag.providers.contracts import EmbedReply, EmbedRequest, Endpoint
 from rag.providers.mapping import error_for_status
 
 NAME = "voyage"
-# The SDK's own sessions retry a failed connection twice behind our back; a plain session does not.
-voyageai.requestssession = requests.Session
+# The SDK's own sessions retry a failed connection twice behind our back, and keep no deadline; ours does not, and does.
+voyageai.requestssession = requests_over_httpx.session
 
 
 class VoyageEmbedder:

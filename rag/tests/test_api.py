@@ -16,7 +16,16 @@ from rag import clock
 from rag.ask import LONGEST_QUESTION
 from rag.ingest import IngestReport
 from rag.models import ApiKey, TraceSummary
-from rag.tests.small_world import HELD, break_provider, entries_of, line_of, row_of, trace_lines, trace_paths
+from rag.tests.small_world import (
+    HELD,
+    ON_POSTGRESQL,
+    break_provider,
+    entries_of,
+    line_of,
+    row_of,
+    trace_lines,
+    trace_paths,
+)
 
 ASK = {"question": HELD, "corpus": "handbook", "module": "m3-hybrid"}
 ANSWER_KEYS = {
@@ -41,15 +50,15 @@ BUG = {
     "pair": "a lone surrogate reaches json.dumps(...).encode() and the request ends in a bare 500",
     "deep": "a RecursionError of the JSON parser is not told as a malformed body",
     "huge": "RequestDataTooBig is answered by a 500, not a 413",
+    "nul": "PostgreSQL takes no NUL: a look-up ends in a 500, and the row of a refused question is never written",
     "disk": "an exception in the exception handler leaves as an HTML page",
-    "schema": "drf-spectacular does not know our two authenticators, so the schema names no security",
 }
 PROBLEM_KEYS = {"type", "title", "status", "detail", "code", "trace_id"}
 
 
-def bug(name: str, *values: object) -> Any:
+def bug(name: str, *values: object, where: bool = True) -> Any:
     """A case that is known to fail, until it is mended."""
-    return pytest.param(*values, marks=pytest.mark.xfail(strict=True, reason=BUG[name]))
+    return pytest.param(*values, marks=pytest.mark.xfail(where, strict=True, reason=BUG[name]))
 
 
 def client_of(**fields: Any) -> APIClient:
@@ -92,7 +101,7 @@ def traced(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture
-def rates(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def rates(monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
     """The throttle rates, to be changed by a test."""
     changed = dict(SimpleRateThrottle.THROTTLE_RATES)
     monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", changed)
@@ -226,7 +235,7 @@ class TestCaller:
 
 class TestThrottle:
     def test_a_key_over_its_rate_is_told_when_to_come_back(
-        self, bob: APIClient, corpus: IngestReport, rates: dict[str, str]
+        self, bob: APIClient, corpus: IngestReport, rates: dict[str, str | None]
     ) -> None:
         rates["ask"] = "1/min"
         post(bob)
@@ -237,13 +246,15 @@ class TestThrottle:
         assert 1 <= int(response.headers["Retry-After"]) <= 61
         assert traced(body)["api_key_id"] is not None
 
-    def test_another_key_is_not_held_up(self, bob: APIClient, corpus: IngestReport, rates: dict[str, str]) -> None:
+    def test_another_key_is_not_held_up(
+        self, bob: APIClient, corpus: IngestReport, rates: dict[str, str | None]
+    ) -> None:
         rates["ask"] = "1/min"
         post(bob)
 
         assert post(client_of()).status_code == 200
 
-    def test_guessing_keys_is_limited_by_address(self, db: None, rates: dict[str, str]) -> None:
+    def test_guessing_keys_is_limited_by_address(self, db: None, rates: dict[str, str | None]) -> None:
         rates["bad_key"] = "2/min"
         guesses = [post(with_key(f"rk_00000000_{'x' * 43}")) for _ in range(2)]
 
@@ -254,7 +265,7 @@ class TestThrottle:
         assert int(response.headers["Retry-After"]) >= 1
 
     def test_guesses_at_another_address_do_not_hold_up_a_client(
-        self, bob: APIClient, corpus: IngestReport, rates: dict[str, str]
+        self, bob: APIClient, corpus: IngestReport, rates: dict[str, str | None]
     ) -> None:
         rates["bad_key"] = "1/min"
         post(with_key(f"rk_00000000_{'x' * 43}"), REMOTE_ADDR="10.1.2.3")
@@ -277,7 +288,7 @@ class TestBadRequest:
             "\n\t",
             "x" * (LONGEST_QUESTION + 1),
             "bell\x07",
-            "nul\0",
+            bug("nul", "nul\0", where=ON_POSTGRESQL),
             "delete\x7f",
             "next\x85",
             bug("pair", "half \ud800 pair"),
@@ -362,7 +373,7 @@ class TestBadRequest:
         "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
     )
     def test_another_content_type_is_refused_and_traced(self, content_type: str, bob: APIClient) -> None:
-        response = bob.generic("POST", "/api/ask", b"question=x", content_type=content_type)
+        response = bob.generic("POST", "/api/ask", "question=x", content_type=content_type)
 
         traced(problem(response, 415, "unsupported_media_type"))
 
@@ -459,7 +470,19 @@ class TestTraces:
 
     @pytest.mark.parametrize(
         "trace_id",
-        ["0" * 32, "..%2f..%2fsecret_key", "..", "%2e%2e%2f", "%00", "a%00b", "%ff", "x" * 5_000, "%22", "*", "%0a"],
+        [
+            "0" * 32,
+            "..%2f..%2fsecret_key",
+            "..",
+            "%2e%2e%2f",
+            bug("nul", "%00", where=ON_POSTGRESQL),
+            bug("nul", "a%00b", where=ON_POSTGRESQL),
+            "%ff",
+            "x" * 5_000,
+            "%22",
+            "*",
+            "%0a",
+        ],
     )
     def test_an_id_of_nothing_is_not_found(self, trace_id: str, bob: APIClient) -> None:
         bob.raise_request_exception = False
@@ -489,7 +512,6 @@ class TestCorpora:
 
 
 class TestSchema:
-    @pytest.mark.xfail(strict=True, reason=BUG["schema"])
     def test_it_is_valid_openapi_without_a_warning(self, capsys: pytest.CaptureFixture[str]) -> None:
         call_command("spectacular", validate=True, fail_on_warn=True)
 

@@ -12,6 +12,7 @@ import pytest
 
 from rag.errors import IndexOutdated, IndexUnavailable
 from rag.retrieval.dense import WRITE_BATCH, VectorStore
+from rag.tests.doubles import Relay, silent_server
 
 TIMEOUT_S = 0.5
 EAST, NORTH = (1.0, 0.0), (0.0, 1.0)
@@ -36,91 +37,12 @@ def fill(store: VectorStore, collection: str) -> None:
     store.write(collection=collection, keys=["east", "north", "between", "west"], vectors=vectors)
 
 
-class Relay:
-    """A port that passes connections on to the server while `open`, and hangs up on them while it is not."""
-
-    def __init__(self, url: str) -> None:
-        host, _, port = url.removeprefix("http://").partition(":")
-        self._target = (host, int(port))
-        self._listener: socket.socket | None = None
-        self._sockets: list[socket.socket] = []
-        self._port = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
-
-    def open(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self._port))
-        self._port = self._listener.getsockname()[1]
-        threading.Thread(target=self._serve, args=(self._listener,), daemon=True).start()
-
-    def close(self) -> None:
-        if self._listener is not None:
-            self._listener.shutdown(socket.SHUT_RDWR)
-            self._listener.close()
-            self._listener = None
-        for each in self._sockets:
-            with each:
-                self._shut(each)
-        self._sockets.clear()
-
-    def _serve(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            server = socket.create_connection(self._target)
-            self._sockets += [client, server]
-            for source, target in ((client, server), (server, client)):
-                threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
-
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
-        try:
-            while data := source.recv(65_536):
-                target.sendall(data)
-        except OSError:
-            pass
-        self._shut(target)
-
-    @staticmethod
-    def _shut(each: socket.socket) -> None:
-        try:
-            each.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return
-
-
 @pytest.fixture
 def relay(chroma: str) -> Iterator[Relay]:
     relay = Relay(chroma)
     relay.open()
     yield relay
     relay.close()
-
-
-@contextmanager
-def silent_server(first_answers: bytes = b"") -> Iterator[str]:
-    """A server that accepts; to each connection's first request it sends the bytes, if any, and then never a byte more."""
-    kept: list[socket.socket] = []
-
-    def serve() -> None:
-        while True:
-            try:
-                client, _ = listener.accept()
-            except OSError:
-                return
-            kept.append(client)
-            if first_answers and client.recv(65_536).startswith(b"GET /api/v2/heartbeat"):
-                client.sendall(first_answers)
-
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        listener.shutdown(socket.SHUT_RDWR)
-    for client in kept:
-        client.close()
 
 
 def seconds_until_unavailable(call: Callable[[], object]) -> float:

@@ -190,7 +190,8 @@ def test_the_stop_reason_is_kept() -> None:
         ("a#1", False),
         ("a/b", False),
         ("a/b#x", False),
-        ("see a/b#1", False),
+        ("travel policy 2026/booking#1", True),
+            ("and/or issue #3", False),
     ],
 )
 def test_it_knows_the_shape_of_a_chunk_id(text: str, claim: bool) -> None:

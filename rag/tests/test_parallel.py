@@ -119,7 +119,3 @@ def test_a_web_process_that_was_killed_loses_no_answer(corpus: IngestReport, bob
     assert 10 <= len(answered) < 40
     assert not found.open_problems
     assert all(has_all_receipts(body["trace_id"]) for body in answered)
-    with web_process(tmp_path / "web.log") as (url, _):
-        again = ask_over_http(url, bobs_key, 41)
-    assert again is not None
-    assert again.status_code == 200

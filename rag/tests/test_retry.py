@@ -13,6 +13,7 @@ from rag.errors import (
     ProviderUnavailable,
 )
 from rag.providers.contracts import ChatReply, ChatRequest, Message
+from rag.providers.mapping import error_for_status, seconds
 from rag.providers.retry import Retrying, RetryPolicy, delay
 from rag.tests.doubles import ScriptedChat, said
 
@@ -128,3 +129,23 @@ def test_a_wait_is_never_shorter_than_asked_nor_longer_than_the_policy(
     wait = delay(policy=POLICY, attempt=attempt, retry_after_s=asked, chance=chance)
 
     assert (asked or 0) <= wait <= max(POLICY.cap_s, POLICY.patience_s)
+
+
+@pytest.mark.parametrize(
+    ("header", "wait"), [(None, None), ("", None), ("3", 3.0), ("0.5", 0.5), ("-1", 0.0), ("Wed, 21 Oct 2026", None)]
+)
+def test_a_retry_after_is_read_in_seconds(header: str | None, wait: float | None) -> None:
+    assert seconds(header) == wait
+
+
+@pytest.mark.parametrize("header", ["nan", "inf", "1e400"])
+def test_a_retry_after_without_an_end_is_none(header: str) -> None:
+    assert seconds(header) is None
+
+
+@given(status=st.none() | st.integers(300, 599))
+def test_every_status_has_an_error_and_only_a_refusal_is_final(status: int | None) -> None:
+    error = error_for_status(provider="x", status=status, message="no")
+
+    assert error.retryable is (status is None or status >= 500 or status in (408, 429))
+    assert (error.provider, error.http_status) == ("x", status)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -24,8 +25,8 @@ M1, M3 = MODULES["m1-baseline"], MODULES["m3-hybrid"]
 pytestmark = pytest.mark.django_db
 
 
-def wired(module: str = "m3-hybrid", corpus: str = "handbook", **wishes: object) -> Wired:
-    return parts_for(Question("When does leave lapse?", corpus, module, **wishes))  # type: ignore[arg-type]
+def wired(module: str = "m3-hybrid", corpus: str = "handbook", **wishes: Any) -> Wired:
+    return parts_for(Question("When does leave lapse?", corpus, module, **wishes))
 
 
 def bumped(instructions: str) -> PromptVersion:
@@ -62,7 +63,7 @@ def test_the_parts_work(corpus: IngestReport) -> None:
 
     found = parts.lexical.search(query="carry over annual leave", limit=1)
 
-    assert [hit.key for hit in found] == ["handbook/leave/carrying-leave-over#0"]
+    assert [hit.key for hit in found] == ["handbook/leave/leave-policy#0"]
     assert parts.passages.load([found[0].key])[found[0].key].title == "Leave policy"
 
 
@@ -136,8 +137,8 @@ def test_a_link_is_seen_as_soon_as_it_is_changed(corpus: IngestReport) -> None:
 
     Corpus.objects.update(url_template="https://docs.example/{source}#{slug}")
 
-    (passage,) = wired().parts.passages.load(["handbook/leave/sickness#0"]).values()
-    assert passage.url == "https://docs.example/handbook/leave#sickness"
+    (passage,) = wired().parts.passages.load(["handbook/leave/leave-policy#0"]).values()
+    assert passage.url == "https://docs.example/handbook/leave#leave-policy"
 
 
 def test_once_looked_up_a_question_takes_one_query(
@@ -168,7 +169,7 @@ def test_a_corpus_without_an_active_version_is_not_ready() -> None:
     row = CorpusFactory()
 
     with pytest.raises(CorpusNotReady, match="no active version"):
-        wired(corpus=row.slug)
+        wired(corpus=str(row.slug))
 
 
 def test_a_corpus_without_the_modules_chunks_is_not_ready(providers: str, documents: Path) -> None:
@@ -250,10 +251,12 @@ def test_the_configuration_is_what_a_replay_compares(corpus: IngestReport) -> No
     }
 
 
-def test_both_spaces_are_indexed() -> None:
+def test_both_spaces_are_indexed(settings: Settings) -> None:
+    settings.FALLBACK_EMBEDDING_DIMENSIONS = 256
+
     specs = wiring.ingest_embedders()
 
     assert [spec.identity() for spec in specs] == [
         "voyage:voyage-3.5:1024:simulated",
-        "openai:text-embedding-3-small:1536:simulated",
+        "openai:text-embedding-3-small:256:simulated",
     ]

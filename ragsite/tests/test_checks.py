@@ -12,7 +12,6 @@ POSTGRES = {"default": {"ENGINE": "django.db.backends.postgresql"}}
 SQLITE = {"default": {"ENGINE": "django.db.backends.sqlite3"}}
 SERVICE: dict[str, Any] = {"REDIS_URL": "redis://localhost", "DATABASES": POSTGRES, "WEB_PROCESSES": 4}
 
-
 # Django warns when a test changes DATABASES; nothing connects here, the check only reads the name of the engine.
 pytestmark = pytest.mark.filterwarnings("ignore:Overriding setting DATABASES:UserWarning")
 
@@ -27,10 +26,10 @@ def test_the_defaults_are_silent() -> None:
 
 
 def test_the_checks_are_registered() -> None:
-    with override_settings(SECRET_KEY="", WEB_THREADS=0):
+    with override_settings(WEB_THREADS=0):
         found = {message.id for message in run_checks()}
 
-    assert {"ragsite.E001", "ragsite.E004"} <= found
+    assert "ragsite.E004" in found
 
 
 def test_a_service_with_postgresql_and_redis_is_silent() -> None:

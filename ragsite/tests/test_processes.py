@@ -1,6 +1,8 @@
 import json
 import os
+import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -53,6 +55,12 @@ def supervisor(tmp_path: Path, told: list[str]) -> Iterator[Supervisor]:
     made.stop()
 
 
+def looked_at(supervisor: Supervisor, name: str) -> subprocess.Popen[bytes]:
+    """The child's process, after the supervisor has looked at its children."""
+    supervisor.watch()
+    return supervisor.children[name].process
+
+
 def died(supervisor: Supervisor, name: str) -> None:
     """Let a child that is about to end be seen as dead."""
     supervisor.children[name].process.wait(10)
@@ -97,7 +105,7 @@ class TestSupervisor:
         supervisor.start(Part(tiny.name, tiny.command, "http://127.0.0.1:1"))
 
         listed = json.loads((tmp_path / RUNNING_FILE).read_text())["parts"]["web"]
-        assert runs(listed["pid"], listed["command"])
+        assert eventually(lambda: runs(listed["pid"], listed["command"]))
         assert read_running_urls(tmp_path) == {"web": "http://127.0.0.1:1"}
 
     def test_a_part_gets_the_environment_and_its_output_a_log(self, supervisor: Supervisor) -> None:
@@ -123,9 +131,9 @@ class TestSupervisor:
         first.kill()
         died(supervisor, "web")
 
-        assert eventually(lambda: supervisor.watch() is None and supervisor.children["web"].process is not first)
+        assert eventually(lambda: looked_at(supervisor, "web") is not first)
 
-        assert runs(supervisor.children["web"].process.pid, part("web").command)
+        assert eventually(lambda: runs(supervisor.children["web"].process.pid, part("web").command))
         assert told[0].startswith("web ended (status -9); starting it again in 1 s")
 
     def test_the_state_file_follows_a_restart(self, supervisor: Supervisor, tmp_path: Path) -> None:
@@ -191,6 +199,24 @@ class TestSupervisor:
 
         assert eventually(lambda: not runs(grandchild, part("web").command))
 
+    @pytest.mark.xfail(
+        strict=True, reason="what a killed part had started lives on: the beat of a killed worker, for ever"
+    )
+    def test_the_children_of_a_part_that_was_killed_go_with_it(self, supervisor: Supervisor, tmp_path: Path) -> None:
+        pid_file = tmp_path / "pid"
+        program = f"import os; os.fork() or open({str(pid_file)!r}, 'w').write(str(os.getpid())); {SLEEP}"
+        supervisor.start(part("worker", program))
+        assert eventually(lambda: pid_file.exists() and pid_file.read_text() != "")
+        grandchild = int(pid_file.read_text())
+        supervisor.children["worker"].process.kill()
+
+        died(supervisor, "worker")
+
+        gone = eventually(lambda: not runs(grandchild, part("worker").command), within_s=1)
+        if not gone:
+            os.kill(grandchild, signal.SIGKILL)
+        assert gone
+
     def test_one_that_does_not_stop_is_killed_and_named(
         self, supervisor: Supervisor, told: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -220,10 +246,12 @@ class TestLeftovers:
     def test_children_of_a_killed_supervisor_are_stopped(self, supervisor: Supervisor, tmp_path: Path) -> None:
         for name in ("chroma", "web"):
             supervisor.start(part(name))
+        children = [child.process for child in supervisor.children.values()]
+        assert eventually(lambda: all(runs(child.pid, (SLEEP,)) for child in children))
 
         assert stop_leftovers(tmp_path) == ["chroma", "web"]
 
-        assert all(eventually(lambda c=child: c.process.poll() == -15) for child in supervisor.children.values())
+        assert eventually(lambda: all(child.poll() == -15 for child in children))
         assert not (tmp_path / RUNNING_FILE).exists()
 
     def test_a_stubborn_one_is_killed(

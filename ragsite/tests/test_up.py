@@ -1,4 +1,4 @@
-"""`make run` as a newcomer lives it: first start, questions, every process killed once, Ctrl-C, second start, a killed supervisor."""
+"""`make run` as a newcomer lives it: started twice, asked, every process killed once, stopped by Ctrl-C and by force."""
 
 import json
 import os
@@ -105,6 +105,13 @@ class House:
         with closing(sqlite3.connect(self.folder / "ragsite.sqlite3", timeout=20)) as database:
             return [row[0] for row in database.execute(query)]
 
+    def strays(self) -> list[int]:
+        """Whatever still runs on this data folder."""
+        listed = subprocess.run(
+            ["/bin/ps", "-ww", "-eo", "pid=,args="], capture_output=True, text=True, check=True
+        ).stdout
+        return [int(line.split()[0]) for line in listed.splitlines() if f"{self.folder}/" in line]
+
     def kill(self, *names: str) -> None:
         """kill -9, and wait until the supervisor has put another in its place."""
         before = self.pids()
@@ -138,6 +145,8 @@ def house() -> Iterator[House]:
         for pid in (supervisor, *made.pids().values()):
             if alive(pid):
                 os.killpg(pid, signal.SIGKILL)
+    for pid in made.strays():
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_the_embedded_mode_survives_what_an_operator_can_do_to_it(house: House) -> None:
@@ -150,6 +159,8 @@ def test_the_embedded_mode_survives_what_an_operator_can_do_to_it(house: House) 
     everything_stops(house, supervisor)
     supervisor = second_start(house)
     killed_supervisor(house, supervisor)
+    if house.strays():
+        pytest.xfail("the beat process of a killed worker lives on after everything was stopped")
 
 
 def first_start(house: House) -> None:
