@@ -107,7 +107,7 @@ class LedgerEntry(models.Model):
     def save(self, *args: Any, **kwargs: Any) -> None:
         if not self._state.adding:
             raise AppendOnly("the ledger is append-only: write an adjustment instead")
-        super().save(*args, **kwargs)
+        super().save(*args, **(kwargs | {"force_insert": True}))  # never an UPDATE of a row with the same key
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise AppendOnly("the ledger is append-only: write an adjustment instead")

@@ -55,7 +55,7 @@ class PromptVersion(models.Model):
         if not self._state.adding:
             raise Immutable("a prompt version never changes: make the next one")
         self.content_hash = content_hash(instructions=self.instructions, examples=self.examples)
-        super().save(*args, **kwargs)
+        super().save(*args, **(kwargs | {"force_insert": True}))  # never an UPDATE of a row with the same key
 
     def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise Immutable("a prompt version never goes away: answers name it")
@@ -83,3 +83,11 @@ class Activation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.version} since {self.at:%Y-%m-%d %H:%M}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise Immutable("an activation happened: activate again instead")
+        super().save(*args, **(kwargs | {"force_insert": True}))
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise Immutable("an activation happened: activate again instead")

@@ -5,12 +5,12 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import DatabaseError
+from django.db import Error as DatabaseUnavailable
 
 from rag import clock, pipeline, summaries, wiring
 from rag.errors import QuestionRefused, RagError, TraceUnwritable
 from rag.trace import Trace, new_trace_id
-from rag.values import Outcome, Question
+from rag.values import Outcome, Question, storable
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def opened(query: str, caller: Caller, trace_id: str, kind: str) -> Trace:
     return Trace(
         trace_id=trace_id,
         timestamp=clock.now(),
-        query=query,
+        query=storable(query),
         kind=kind,
         api_key_id=caller.api_key_id,
         user_id=caller.user_id,
@@ -107,7 +107,7 @@ def record(trace: Trace) -> None:
         raise TraceUnwritable(f"the trace cannot be written: {error.strerror or error}") from error
     try:
         summaries.save_rows(line)
-    except DatabaseError:
+    except DatabaseUnavailable:
         log.exception(
             "trace rows not written; `manage.py traces verify --repair` will", extra={"trace_id": trace.trace_id}
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
@@ -50,8 +51,9 @@ def sandbox() -> Iterator[CheckMessage]:
 
 def transport() -> Iterator[CheckMessage]:
     for name, provider in settings.PROVIDERS.items():
-        local = provider["base_url"].startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
-        if provider["mode"] == "live" and not provider["base_url"].startswith("https://") and not local:
+        address = urlsplit(provider["base_url"])
+        safe = address.scheme == "https" or address.hostname in ("127.0.0.1", "localhost", "::1")
+        if provider["mode"] == "live" and not safe:
             message = f"{name.upper()}_BASE_URL is not https: the API key would travel in the clear."
             yield Error(message, hint="Use an https address.", id="rag.E002")
 

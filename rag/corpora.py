@@ -15,6 +15,7 @@ from rag.retrieval.dense import VectorStore
 from rag.retrieval.lexical_files import directory_of
 
 DEAD_AFTER = timedelta(seconds=120)
+DEAD_ANYWAY_AFTER = timedelta(minutes=30)  # its process id may belong to another program by now
 
 
 def claim(*, corpus: Corpus, now: datetime) -> CorpusVersion:
@@ -45,11 +46,12 @@ def builder_name() -> str:
 
 
 def is_dead(version: CorpusVersion, now: datetime) -> bool:
-    """Whether nobody builds it any more: its process is gone (on this host), or it was silent for DEAD_AFTER."""
+    """Whether nobody builds it any more: its process is gone (on this host), or it was silent for too long."""
+    silent = now - version.heartbeat_at
     host, _, pid = version.builder.rpartition(":")
     if host == socket.gethostname() and pid.isdecimal():
-        return not process_exists(int(pid))
-    return now - version.heartbeat_at > DEAD_AFTER
+        return silent > DEAD_ANYWAY_AFTER or not process_exists(int(pid))
+    return silent > DEAD_AFTER
 
 
 def process_exists(pid: int) -> bool:
@@ -72,7 +74,9 @@ def fail(*, version: CorpusVersion, error: str, now: datetime) -> None:
 def activate(*, version: CorpusVersion, who_id: int | None, why: str) -> CorpusActivation:
     """Make a ready version the one that serves, in one transaction; raises CorpusNotReady for any other state."""
     with transaction.atomic():
-        corpus = Corpus.objects.select_for_update().select_related("active_version").get(pk=version.corpus_id)
+        corpus = (
+            Corpus.objects.select_for_update(of=("self",)).select_related("active_version").get(pk=version.corpus_id)
+        )
         state = CorpusVersion.objects.values_list("state", flat=True).get(pk=version.pk)
         if state != CorpusVersion.State.READY:
             raise CorpusNotReady(f"{version} is {state}; only a ready version can serve")

@@ -20,6 +20,8 @@ RagError
 
 from typing import ClassVar
 
+from costs.usage import Usage
+
 
 class RagError(Exception):
     """`code` names the kind in problem documents, traces and logs; `status` is the HTTP status a client gets."""
@@ -74,12 +76,19 @@ class ProviderError(RagError):
     retryable: ClassVar[bool] = True
 
     def __init__(
-        self, message: str, *, provider: str, http_status: int | None = None, retry_after_s: float | None = None
+        self,
+        message: str,
+        *,
+        provider: str,
+        http_status: int | None = None,
+        retry_after_s: float | None = None,
+        usage: Usage | None = None,
     ):
         super().__init__(message)
         self.provider = provider
         self.http_status = http_status
         self.retry_after_s = retry_after_s
+        self.usage = usage
 
 
 class ProviderBusy(ProviderError):

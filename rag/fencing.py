@@ -6,7 +6,6 @@ spacing, loses its angle bracket. Everything else stays as it is, so that code a
 
 import re
 from collections.abc import Sequence
-from xml.sax.saxutils import quoteattr
 
 from rag.values import Passage
 
@@ -29,5 +28,13 @@ def fenced_sources(passages: Sequence[Passage]) -> str:
 
 
 def fenced_source(passage: Passage) -> str:
-    title = quoteattr(defused(passage.heading or passage.title).replace("\n", " "))
-    return f"<source id={quoteattr(passage.key)} title={title}>\n{defused(passage.text)}\n</source>"
+    title = attribute(passage.heading or passage.title)
+    return f'<source id="{attribute(passage.key)}" title="{title}">\n{defused(passage.text)}\n</source>'
+
+
+QUOTED = str.maketrans({'"': "&quot;", "<": "&lt;", ">": "&gt;"})
+
+
+def attribute(text: str) -> str:
+    """The text for use between double quotes. An ampersand stays: ids must come back as they were sent."""
+    return " ".join(text.translate(QUOTED).split())

@@ -31,6 +31,7 @@ from rag.values import ChunkRecipe, ParsedDocument, sha256
 log = logging.getLogger(__name__)
 
 POLICY = RetryPolicy(attempts=6, base_s=1.0, cap_s=30.0, patience_s=60.0)
+LONGEST_SOURCE = 400
 CUTTING = "1"  # raise it when chunkers cut differently, so that an unchanged folder is cut again
 
 
@@ -114,7 +115,7 @@ def read_all(path: Path, progress: Progress) -> tuple[list[ParsedDocument], tupl
     documents = []
     for number, file in enumerate(found.files, 1):
         try:
-            documents.append(read_document(path=file.path, source=file.source, limits=limits))
+            documents.append(readable(read_document(path=file.path, source=file.source, limits=limits)))
         except UnreadableDocument as error:
             bad.append(BadFile(error.source, error.reason))
         progress("reading", number, len(found.files))
@@ -122,6 +123,12 @@ def read_all(path: Path, progress: Progress) -> tuple[list[ParsedDocument], tupl
         reasons = "; ".join(f"{file.source}: {file.reason}" for file in bad[:5])
         raise IngestRefused(f"no document at {path} could be read ({reasons})")
     return documents, tuple(bad)
+
+
+def readable(document: ParsedDocument) -> ParsedDocument:
+    if len(document.source) > LONGEST_SOURCE:
+        raise UnreadableDocument(document.source, f"has a path of more than {LONGEST_SOURCE} characters; shorten it")
+    return document
 
 
 def corpus_row(slug: str, url_template: str | None) -> Corpus:

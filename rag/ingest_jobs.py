@@ -90,11 +90,13 @@ def finished(job: IngestJob, report: IngestReport) -> None:
     chunks = ", ".join(f"{count} {chunker}" for chunker, count in report.chunks.items())
     outcome = "nothing had changed" if report.unchanged else f"{report.embedded} embedded, {report.reused} reused"
     job.progress = f"{report.documents} documents, {chunks} chunks; {outcome}"
+    job.save(update_fields=["bad_files", "version", "progress"])
     ended(job, state=IngestJob.State.DONE, error="")
 
 
 def ended(job: IngestJob, *, state: str, error: str) -> None:
+    """Save how it ended; the progress of a job that failed shows how far it had come."""
     job.state = state
     job.error = error
     job.finished_at = clock.now()
-    job.save(update_fields=["state", "error", "finished_at", "bad_files", "version", "progress"])
+    job.save(update_fields=["state", "error", "finished_at"])

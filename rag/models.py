@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 
-corpus_name = RegexValidator(r"^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$", "2 to 40 of a-z, 0-9 and -, not at the ends")
+corpus_name = RegexValidator(r"^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]\Z", "2 to 40 of a-z, 0-9 and -, not at the ends")
 
 
 class Corpus(models.Model):
@@ -159,6 +159,10 @@ class VectorIndex(models.Model):
 
     def __str__(self) -> str:
         return self.collection
+
+    def identity(self) -> str:
+        """Who made the vectors, in the words of `EmbedderSpec.identity`."""
+        return f"{self.provider}:{self.model}:{self.dimensions}:{self.provider_mode}"
 
 
 class IngestJob(models.Model):

@@ -19,7 +19,6 @@ from rag.trace import Trace
 from rag.transforms import Transformer, simple
 from rag.values import Answer, Hit, Outcome, Passage, Searches, Source, indexed_text
 
-
 log = logging.getLogger(__name__)
 
 TOO_LATE = "I could not generate an answer in time, here are the retrieved sources for reference."
@@ -93,10 +92,7 @@ def answer(question: str, parts: Parts, trace: Trace) -> Outcome:
 
 
 def transformed(question: str, parts: Parts, trace: Trace) -> Searches:
-    if parts.module.transform == "simple":
-        searches = simple(question)
-    else:
-        searches = searched_as(question, parts, trace)
+    searches = simple(question) if parts.module.transform == "simple" else searched_as(question, parts, trace)
     trace.transform = searches.transform
     trace.hypothetical = searches.hypothetical
     trace.sub_queries = searches.sub_queries

@@ -204,10 +204,16 @@ class TraceFiles:
         return self.folder / f"{day.astimezone(UTC):%Y-%m-%d}.jsonl"
 
     def append(self, *, line: dict[str, Any], at: datetime) -> None:
-        """Write one line; raises OSError when the disk does not take the whole of it."""
-        data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        """Write one line; raises OSError when the disk does not take the whole of it.
+
+        A line that a crash or a full disk has cut short is ended first, so that it does not swallow this one.
+        """
+        data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace") + b"\n"
         with self._lock:
-            written = os.write(self._descriptor(self.path(at)), data)
+            descriptor = self._descriptor(self.path(at))
+            if torn(descriptor):
+                data = b"\n" + data
+            written = os.write(descriptor, data)
         if written != len(data):
             raise OSError(f"only {written} of {len(data)} bytes of a trace line were written: is the disk full?")
 
@@ -217,6 +223,12 @@ class TraceFiles:
         if self._open is not None and self._open[0] == os.getpid():
             os.close(self._open[2])
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
         self._open = (os.getpid(), path, descriptor)
         return descriptor
+
+
+def torn(descriptor: int) -> bool:
+    """Whether the file ends in the middle of a line."""
+    size = os.fstat(descriptor).st_size
+    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"

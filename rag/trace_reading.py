@@ -1,6 +1,7 @@
 """Reading traces back from their files."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,8 @@ from django.conf import settings
 
 from rag.models import TraceSummary
 
+TRACE_ID = re.compile(r"[0-9a-f]{32}")
+
 
 def path_of(day: date) -> Path:
     return Path(settings.TRACE_DIR) / f"{day:%Y-%m-%d}.jsonl"
@@ -17,6 +20,8 @@ def path_of(day: date) -> Path:
 
 def find_line(trace_id: str) -> dict[str, Any] | None:
     """The trace of that id: its day from the summary row, or, where the row is missing, from today's and yesterday's file."""
+    if not TRACE_ID.fullmatch(trace_id):
+        return None
     row = TraceSummary.objects.filter(trace_id=trace_id).values_list("timestamp", flat=True).first()
     today = datetime.now(UTC).date()
     days = [row.astimezone(UTC).date()] if row else [today, today - timedelta(days=1)]
@@ -43,7 +48,8 @@ def lines_of(day: date) -> Iterator[dict[str, Any] | None]:
     if path.exists():
         with path.open("rb") as file:
             for raw in file:
-                yield parsed(raw)
+                if raw.strip():
+                    yield parsed(raw)
 
 
 def parsed(raw: bytes) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from rag.values import Searches
 
 MAX_TOKENS = {"choose": 8, "hyde": 250, "multi_query": 200, "decompose": 200}
 MAX_LINES = 4
-BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s*")
+BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])(?:\s+|$)")
 
 
 class Transformer:

@@ -54,6 +54,11 @@ def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def storable(text: str) -> str:
+    """The text with what neither JSON files nor PostgreSQL can hold replaced: NUL and halves of surrogate pairs."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One question as asked, with the names that the caller chose and None for what they left to the defaults."""

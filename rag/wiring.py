@@ -26,7 +26,7 @@ from rag.embedding import EmbedderSpec
 from rag.errors import CorpusNotReady, IndexOutdated, UnknownCorpus
 from rag.models import ChunkSet, Corpus, VectorIndex
 from rag.modules import Module, find_module, with_request
-from rag.pipeline import Models, Parts
+from rag.pipeline import Fallback, Models, Parts
 from rag.providers import factory
 from rag.providers.contracts import ChatModel, Endpoint, Provider, ReplyT, RequestT
 from rag.providers.metered import Label, Meter, Metered
@@ -58,8 +58,8 @@ class Serving:
     chunk_set_id: int
     chunker: str
     url_template: str
-    collections: Mapping[str, tuple[str, str, str]]
-    """provider -> (collection, model, provider_mode)"""
+    collections: Mapping[str, tuple[str, str]]
+    """provider -> (collection, identity of the embedder that filled it)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +104,12 @@ def parts_for(question: Question) -> Wired:
         prompt=prompts["answer"],
         transformer=transformer(meter, prompts),
         embedder=metered(factory.embedder(query_embedder().endpoint), meter, "voyage", "embed"),
-        dense=DenseCollection(vector_store(), usable_collection(serving)),
+        dense=DenseCollection(vector_store(), usable_collection(serving, query_embedder())),
         lexical=lexical_index(serving.chunk_set_id) if module.bm25_candidates else None,
         reranker=metered(factory.reranker(endpoint("cohere", settings.RERANK_TIMEOUT_S)), meter, "cohere", "rerank"),
         chat=metered(chat_model(settings.GENERATION_TIMEOUT_S), meter, "anthropic", "generate"),
         passages=StoredPassages(chunk_set_id=serving.chunk_set_id, url_template=serving.url_template),
+        fallback=fallback_space(serving, module, meter),
     )
     return Wired(parts, serving, meter, provider_mode(module))
 
@@ -160,20 +161,29 @@ def serving_for(corpus: str, version_id: int, chunker: str, url_template: str) -
         chunk_set_id=chunk_set.pk,
         chunker=chunker,
         url_template=url_template,
-        collections={row.provider: (row.collection, row.model, row.provider_mode) for row in indexes},
+        collections={row.provider: (row.collection, row.identity()) for row in indexes},
     )
 
 
-def usable_collection(serving: Serving) -> str:
-    """The collection for the embedder that the settings name; raises IndexOutdated when it was built by another."""
-    wanted = query_embedder()
-    collection, model, mode = serving.collections.get(wanted.provider, ("", "", ""))
-    if (model, mode) != (wanted.model, wanted.endpoint.mode):
+def usable_collection(serving: Serving, wanted: EmbedderSpec) -> str:
+    """The collection that this very embedder filled; raises IndexOutdated when another one did."""
+    collection, identity = serving.collections.get(wanted.provider, ("", "nothing"))
+    if identity != wanted.identity():
         raise IndexOutdated(
-            f"the corpus {serving.corpus!r} was embedded with {model or 'nothing'} ({mode or 'none'}), but the settings name "
-            f"{wanted.model} ({wanted.endpoint.mode}): ingest it again"
+            f"the corpus {serving.corpus!r} was embedded with {identity}, but the settings name {wanted.identity()}: "
+            "ingest it again"
         )
     return collection
+
+
+def fallback_space(serving: Serving, module: Module, meter: Meter) -> Fallback | None:
+    """The second vector space, where the module may fall back and the corpus has it."""
+    spec = fallback_embedder(settings.EMBEDDING_TIMEOUT_S)
+    if not module.fallbacks or serving.collections.get(spec.provider, ("", ""))[1] != spec.identity():
+        return None
+    embedder = metered(factory.embedder(spec.endpoint), meter, spec.provider, "embed")
+    dense = DenseCollection(vector_store(), usable_collection(serving, spec))
+    return Fallback(embedder, spec.model, spec.dimensions, dense)
 
 
 def models(prices: PriceTable) -> Models:
@@ -226,11 +236,13 @@ def query_embedder() -> EmbedderSpec:
 
 def ingest_embedders() -> tuple[EmbedderSpec, ...]:
     """Both spaces that every version is indexed in: the first serves, the second is the fallback's."""
-    fallback = endpoint("openai", settings.INGEST_TIMEOUT_S)
-    return (
-        replace(query_embedder(), endpoint=endpoint("voyage", settings.INGEST_TIMEOUT_S)),
-        EmbedderSpec(fallback, settings.FALLBACK_EMBEDDING_MODEL, settings.FALLBACK_EMBEDDING_DIMENSIONS),
-    )
+    first = replace(query_embedder(), endpoint=endpoint("voyage", settings.INGEST_TIMEOUT_S))
+    return first, fallback_embedder(settings.INGEST_TIMEOUT_S)
+
+
+def fallback_embedder(timeout_s: float) -> EmbedderSpec:
+    known = endpoint("openai", timeout_s)
+    return EmbedderSpec(known, settings.FALLBACK_EMBEDDING_MODEL, settings.FALLBACK_EMBEDDING_DIMENSIONS)
 
 
 def provider_mode(module: Module) -> str:

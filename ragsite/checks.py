@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 
 
 @register
@@ -13,7 +14,11 @@ def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
 
 
 def secret_key() -> Iterator[CheckMessage]:
-    if not settings.SECRET_KEY:
+    try:
+        present = bool(settings.SECRET_KEY)
+    except ImproperlyConfigured:  # Django's own refusal to give an empty key
+        present = False
+    if not present:
         hint = "Set SECRET_KEY to a long random text, or DEBUG=true on your own machine."
         yield Error("DEBUG is off and there is no SECRET_KEY.", hint=hint, id="ragsite.E001")
 

@@ -176,10 +176,9 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop all children, the last started first: the web process before what it needs."""
-        for child in reversed(self.children.values()):
-            send(child.process, signal.SIGTERM)
         deadline = time.monotonic() + STOP_S
         for child in reversed(self.children.values()):
+            send(child.process, signal.SIGTERM)
             try:
                 child.process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
@@ -207,6 +206,9 @@ class Supervisor:
             )
 
     def _note_death(self, child: Child, now: float) -> None:
+        send(
+            child.process, signal.SIGKILL
+        )  # what it started itself, a beat for example, must not live on beside the new one
         child.failures = 0 if now - child.started > STEADY_S else child.failures + 1
         wait = min(LONGEST_BACKOFF_S, 2.0 ** (child.failures - 1)) if child.failures else 0.0
         child.restart_at = now + wait

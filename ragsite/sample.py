@@ -47,7 +47,12 @@ def unpack(archive: Path, docs: Path) -> None:
     with tarfile.open(archive) as tar:
         for member in tar:
             inside = Path(*Path(member.name).parts[1:])
-            wanted = member.isfile() and inside.suffix == ".txt" and inside.parts[:1] == ("docs",)
+            wanted = (
+                member.isfile()
+                and inside.suffix == ".txt"
+                and inside.parts[:1] == ("docs",)
+                and ".." not in inside.parts
+            )
             if wanted and inside.parts[1] in FOLDERS and "_images" not in inside.parts:
                 target = draft.joinpath(*inside.parts[1:])
                 target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """Who is asking: an API key in the Authorization header, or a signed-in member of staff."""
 
 import re
+from contextlib import suppress
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
@@ -63,7 +64,8 @@ class BadKeyThrottle(SimpleRateThrottle):
     def count(self, request: Request) -> None:
         key = self.get_cache_key(request)
         if not cache.add(key, 1, timeout=self.seconds):
-            cache.incr(key)
+            with suppress(ValueError):  # it has just expired, or the cache is away
+                cache.incr(key)
 
 
 class StaffSessionAuthentication(SessionAuthentication):

@@ -3,6 +3,8 @@
 import logging
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
+from django.db import Error as DatabaseUnavailable
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
@@ -10,6 +12,7 @@ from rest_framework.response import Response
 
 from rag.errors import ProviderError, RagError
 from rag.trace import new_trace_id
+from rag.values import storable
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +39,11 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     if problem["status"] >= 500 and not isinstance(error, RagError):
         log.error("unexpected error", exc_info=error, extra={"trace_id": trace_id})
     note_refusal = getattr(view, "note_refusal", None)
-    if note_refusal is not None:
-        note_refusal(problem)
+    try:
+        if note_refusal is not None:
+            note_refusal(problem)
+    except RagError as failure:  # the trace could not be written: that is the news
+        problem, headers = problem_of(failure, trace_id)
     return Response(problem, status=problem["status"], headers=headers, content_type=CONTENT_TYPE)
 
 
@@ -50,6 +56,11 @@ def problem_of(error: Exception, trace_id: str) -> tuple[dict[str, Any], dict[st
     if isinstance(error, RagError):
         headers = {"Retry-After": str(RETRY_AFTER_S)} if error.status == 503 else {}
         return problem(error.status, error.code, error.title, str(error), trace_id), headers
+    if isinstance(error, RequestDataTooBig):
+        return problem(413, *PLAIN[413], "the request body is larger than 1 MB", trace_id), {}
+    if isinstance(error, DatabaseUnavailable):
+        detail = "The database is not available. Service unavailable, please try again."
+        return problem(503, "database_unavailable", "Service unavailable", detail, trace_id), {"Retry-After": "10"}
     if isinstance(error, Http404):
         return problem(404, *PLAIN[404], "there is nothing at this address", trace_id), {}
     if isinstance(error, exceptions.APIException):
@@ -75,9 +86,9 @@ def api_problem(error: exceptions.APIException, trace_id: str) -> tuple[dict[str
 
 def field_errors(detail: Any) -> list[dict[str, str]]:
     if not isinstance(detail, dict):
-        return [{"field": "body", "message": str(message)} for message in detail]
+        return [{"field": "body", "message": storable(str(message))} for message in detail]
     return [
-        {"field": field, "message": str(message)}
+        {"field": storable(field), "message": storable(str(message))}
         for field, messages in detail.items()
         for message in (messages if isinstance(messages, list) else [messages])
     ]
@@ -88,7 +99,7 @@ def problem(status_code: int, code: str, title: str, detail: str, trace_id: str)
         "type": f"urn:ragsite:problem:{code}",
         "title": title,
         "status": status_code,
-        "detail": detail,
+        "detail": storable(detail),
         "code": code,
         "trace_id": trace_id,
     }

@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                         unique=True,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$", "2 to 40 of a-z, 0-9 and -, not at the ends"
+                                "^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]\\Z", "2 to 40 of a-z, 0-9 and -, not at the ends"
                             )
                         ],
                     ),
@@ -211,7 +211,7 @@ class Migration(migrations.Migration):
                         max_length=40,
                         validators=[
                             django.core.validators.RegexValidator(
-                                "^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]$", "2 to 40 of a-z, 0-9 and -, not at the ends"
+                                "^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]\\Z", "2 to 40 of a-z, 0-9 and -, not at the ends"
                             )
                         ],
                         verbose_name="corpus",

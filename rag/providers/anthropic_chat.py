@@ -1,7 +1,5 @@
 """Anthropic: a chat request in, a reply out, by the official SDK."""
 
-import json
-
 import anthropic
 import httpx2
 
@@ -9,7 +7,7 @@ from costs.usage import Usage
 from rag.errors import ProviderError, ProviderMalformed, ProviderTimeout, ProviderUnavailable
 from rag.providers.contracts import ChatReply, ChatRequest, Endpoint
 from rag.providers.deadline_transport import bounded
-from rag.providers.mapping import error_for_status
+from rag.providers.mapping import UNREADABLE, counted, error_for_status
 
 NAME = "anthropic"
 
@@ -28,10 +26,11 @@ class AnthropicChat:
         body = request.body()
         sampling = {"temperature": body.pop("temperature")} if "temperature" in body else None
         try:
-            message = self._client.messages.create(**body, extra_body=sampling)
-        except (anthropic.AnthropicError, httpx2.TransportError, json.JSONDecodeError) as error:
+            return reply_of(self._client.messages.create(**body, extra_body=sampling))
+        except (anthropic.AnthropicError, httpx2.RequestError) as error:
             raise translated(error) from error
-        return reply_of(message)
+        except UNREADABLE as error:
+            raise ProviderMalformed(f"anthropic: an answer that cannot be read: {error}", provider=NAME) from error
 
 
 def reply_of(message: anthropic.types.Message) -> ChatReply:
@@ -43,22 +42,22 @@ def reply_of(message: anthropic.types.Message) -> ChatReply:
 
 def usage_of(usage: anthropic.types.Usage) -> Usage:
     """Our split. Without the split by lifetime, writes count as 5-minute ones (the vendor's own rule)."""
-    written = usage.cache_creation_input_tokens or 0
+    written = counted(usage.cache_creation_input_tokens or 0)
     split = usage.cache_creation
-    one_hour = (split.ephemeral_1h_input_tokens or 0) if split else 0
+    one_hour = counted((split.ephemeral_1h_input_tokens or 0) if split else 0)
     return Usage(
-        input_tokens=usage.input_tokens or 0,
+        input_tokens=counted(usage.input_tokens),
         cache_write_5m=written - one_hour,
         cache_write_1h=one_hour,
-        cache_read=usage.cache_read_input_tokens or 0,
-        output_tokens=usage.output_tokens or 0,
+        cache_read=counted(usage.cache_read_input_tokens or 0),
+        output_tokens=counted(usage.output_tokens),
     )
 
 
 def translated(error: Exception) -> ProviderError:
     if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):
         return ProviderTimeout("anthropic: no answer in time", provider=NAME)
-    if isinstance(error, json.JSONDecodeError | anthropic.APIResponseValidationError):
+    if isinstance(error, anthropic.APIResponseValidationError | httpx2.DecodingError):
         return ProviderMalformed("anthropic: an answer that is not JSON", provider=NAME)
     if isinstance(error, anthropic.APIStatusError):
         status = 529 if error.type == "overloaded_error" else error.status_code

@@ -10,7 +10,7 @@ from costs.usage import Usage
 from rag.errors import ProviderError, ProviderMalformed, ProviderTimeout, ProviderUnavailable
 from rag.providers.contracts import Endpoint, RerankReply, RerankRequest
 from rag.providers.deadline_transport import bounded
-from rag.providers.mapping import error_for_status
+from rag.providers.mapping import UNREADABLE, counted, error_for_status
 
 NAME = "cohere"
 
@@ -35,33 +35,34 @@ class CohereReranker:
                 top_n=request.top_n,
                 request_options={"max_retries": 0},
             )
-        except (cohere.core.ApiError, httpx.TransportError) as error:
+            return reply_of(answer, request)
+        except (cohere.core.ApiError, httpx.RequestError) as error:
             raise translated(error) from error
-        except (AttributeError, TypeError, ValueError) as error:  # JSON errors and unexpected bodies
+        except UNREADABLE as error:
             raise ProviderMalformed(f"cohere: an answer that cannot be read: {error}", provider=NAME) from error
-        return reply_of(answer, request)
 
 
 def reply_of(answer: cohere.V2RerankResponse, request: RerankRequest) -> RerankReply:
-    results = tuple((item.index, item.relevance_score) for item in answer.results or ())
-    indexes = {index for index, _ in results}
-    if len(results) != min(request.top_n, len(request.documents)) or len(indexes) != len(results):
-        raise ProviderMalformed("cohere: fewer results than were asked for", provider=NAME)
-    if not indexes <= set(range(len(request.documents))):
-        raise ProviderMalformed("cohere: a result for a document that was not sent", provider=NAME)
-    return RerankReply(results, usage_of(answer), answer.id or "")
+    usage = usage_of(answer)
+    ranking = tuple((counted(item.index), float(item.relevance_score)) for item in answer.results or ())
+    indexes = {index for index, _ in ranking}
+    wanted = min(request.top_n, len(request.documents))
+    if not (len(ranking) == len(indexes) == wanted and indexes <= set(range(len(request.documents)))):
+        raise ProviderMalformed("cohere: other results than were asked for", provider=NAME, usage=usage)
+    return RerankReply(ranking, usage, answer.id or "")
 
 
 def usage_of(answer: cohere.V2RerankResponse) -> Usage:
     """Search units, and tokens for the models that are billed by token."""
     units = answer.meta.billed_units if answer.meta else None
-    return Usage(
-        input_tokens=int((units and units.input_tokens) or 0),
-        search_units=math.ceil((units and units.search_units) or 0),
-    )
+    if units is None:
+        return Usage()
+    return Usage(input_tokens=int(units.input_tokens or 0), search_units=math.ceil(units.search_units or 0))
 
 
 def translated(error: Exception) -> ProviderError:
+    if isinstance(error, httpx.DecodingError):
+        return ProviderMalformed("cohere: an answer in a broken encoding", provider=NAME)
     if isinstance(error, httpx.TimeoutException):
         return ProviderTimeout("cohere: no answer in time", provider=NAME)
     if isinstance(error, cohere.core.ApiError):

@@ -13,11 +13,15 @@ from costs.usage import Usage
 
 CHARACTERS_PER_TOKEN = 4  # a rough average of English text; only for estimates that are marked as such
 
+DOCUMENTS_PER_UNIT = 100
+
 
 class Request(Protocol):
     @property
     def model(self) -> str: ...
-    def characters(self) -> int: ...
+    def estimate(self) -> Usage:
+        """What the call would be billed at least, guessed from the request alone."""
+        ...
 
 
 class Reply(Protocol):
@@ -71,6 +75,9 @@ class ChatRequest:
     def characters(self) -> int:
         return sum(map(len, self.system)) + sum(len(message.text) for message in self.messages)
 
+    def estimate(self) -> Usage:
+        return Usage(input_tokens=self.characters() // CHARACTERS_PER_TOKEN)
+
 
 @dataclass(frozen=True, slots=True)
 class ChatReply:
@@ -90,8 +97,8 @@ class EmbedRequest:
     purpose: str
     dimensions: int
 
-    def characters(self) -> int:
-        return sum(map(len, self.texts))
+    def estimate(self) -> Usage:
+        return Usage(input_tokens=sum(map(len, self.texts)) // CHARACTERS_PER_TOKEN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +117,9 @@ class RerankRequest:
     documents: tuple[str, ...]
     top_n: int
 
-    def characters(self) -> int:
-        return len(self.query) + sum(map(len, self.documents))
+    def estimate(self) -> Usage:
+        """A search unit is one query with up to 100 documents."""
+        return Usage(search_units=-(-len(self.documents) // DOCUMENTS_PER_UNIT))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,19 @@
 """From a vendor's HTTP status to our error tree, in one place."""
 
-from rag.errors import ProviderBusy, ProviderError, ProviderRefused, ProviderTimeout, ProviderUnavailable
+import math
 
+from rag.errors import (
+    ProviderBusy,
+    ProviderError,
+    ProviderMalformed,
+    ProviderRefused,
+    ProviderTimeout,
+    ProviderUnavailable,
+)
+from rag.providers.contracts import EmbedReply, EmbedRequest
+
+UNREADABLE = (AttributeError, TypeError, ValueError, KeyError)
+"""What SDKs and our own reading trip over when a body is not what was agreed; JSON and Unicode errors are ValueErrors."""
 BUSY = frozenset({429, 529})
 TIMEOUT = frozenset({408, 504})
 
@@ -24,9 +36,25 @@ def _kind(status: int | None) -> type[ProviderError]:
     return ProviderRefused
 
 
+def counted(value: object) -> int:
+    """A count that a provider gave; raises TypeError for anything but a whole number from 0 on."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError(f"{value!r} is not a count")
+    return value
+
+
+def checked(reply: EmbedReply, request: EmbedRequest, provider: str) -> EmbedReply:
+    """The reply, if every text has a vector of the right width; the one that has not was billed all the same."""
+    if len(reply.vectors) != len(request.texts) or any(len(v) != request.dimensions for v in reply.vectors):
+        message = f"{provider}: an answer with other vectors than were asked for"
+        raise ProviderMalformed(message, provider=provider, usage=reply.usage)
+    return reply
+
+
 def seconds(retry_after: str | None) -> float | None:
     """A Retry-After header in seconds; None when absent or given as a date."""
     try:
-        return max(0.0, float(retry_after)) if retry_after else None
+        wait = float(retry_after or "nan")
     except ValueError:
         return None
+    return max(0.0, wait) if math.isfinite(wait) else None

@@ -11,7 +11,7 @@ from costs.ledger import Attempt
 from costs.prices import PriceTable, cost
 from costs.usage import Usage
 from rag.errors import ProviderError, ProviderTimeout, ProviderUnavailable
-from rag.providers.contracts import CHARACTERS_PER_TOKEN, Provider, ReplyT, RequestT
+from rag.providers.contracts import Provider, ReplyT, RequestT
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Metered(Generic[RequestT, ReplyT]):
         try:
             reply = self._inner.send(request)
         except ProviderError as error:
-            usage, estimated = unbilled_or_estimated(error, request.characters())
+            usage, estimated = billed_in_spite_of(error, request.estimate())
             self._record(request.model, at, started, error.code, usage, "", estimated)
             raise
         self._record(request.model, at, started, "ok", reply.usage, reply.request_id, False)
@@ -77,11 +77,13 @@ class Metered(Generic[RequestT, ReplyT]):
         )
 
 
-def unbilled_or_estimated(error: ProviderError, characters: int) -> tuple[Usage, bool]:
-    """A refused call is not billed; one that was cut or timed out may have been: its input is estimated, and marked so."""
-    reached = isinstance(error, ProviderTimeout) or (
-        isinstance(error, ProviderUnavailable) and error.http_status is None
-    )
-    if not reached:
-        return Usage(), False
-    return Usage(input_tokens=characters // CHARACTERS_PER_TOKEN), True
+def billed_in_spite_of(error: ProviderError, estimate: Usage) -> tuple[Usage, bool]:
+    """What a failed call cost, and whether that is an estimate.
+
+    A refused call costs nothing. An answer that could be read but not used says what it cost. A call that was cut or timed out
+    may have been billed: its input is estimated.
+    """
+    if error.usage is not None:
+        return error.usage, False
+    cut = isinstance(error, ProviderUnavailable) and error.http_status is None
+    return (estimate, True) if cut or isinstance(error, ProviderTimeout) else (Usage(), False)

@@ -1,7 +1,5 @@
 """OpenAI: texts in, vectors out, by the official SDK."""
 
-import json
-
 import httpx2
 import openai
 
@@ -9,7 +7,7 @@ from costs.usage import Usage
 from rag.errors import ProviderError, ProviderMalformed, ProviderTimeout, ProviderUnavailable
 from rag.providers.contracts import EmbedReply, EmbedRequest, Endpoint
 from rag.providers.deadline_transport import bounded
-from rag.providers.mapping import error_for_status
+from rag.providers.mapping import UNREADABLE, checked, counted, error_for_status
 
 NAME = "openai"
 
@@ -29,24 +27,22 @@ class OpenAIEmbedder:
             answer = self._client.embeddings.create(
                 model=request.model, input=list(request.texts), dimensions=request.dimensions
             )
-        except (openai.OpenAIError, httpx2.TransportError) as error:
+            return reply_of(answer, request)
+        except (openai.OpenAIError, httpx2.RequestError) as error:
             raise translated(error) from error
-        except (AttributeError, TypeError, ValueError) as error:  # JSON errors and empty bodies
+        except UNREADABLE as error:
             raise ProviderMalformed(f"openai: an answer that cannot be read: {error}", provider=NAME) from error
-        return reply_of(answer, request)
 
 
 def reply_of(answer: openai.types.CreateEmbeddingResponse, request: EmbedRequest) -> EmbedReply:
     vectors = tuple(item.embedding for item in sorted(answer.data, key=lambda item: item.index))
-    if len(vectors) != len(request.texts) or any(len(vector) != request.dimensions for vector in vectors):
-        raise ProviderMalformed("openai: an answer with other vectors than were asked for", provider=NAME)
-    return EmbedReply(vectors, Usage(input_tokens=answer.usage.total_tokens), "")
+    return checked(EmbedReply(vectors, Usage(counted(answer.usage.total_tokens)), ""), request, NAME)
 
 
 def translated(error: Exception) -> ProviderError:
     if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
         return ProviderTimeout("openai: no answer in time", provider=NAME)
-    if isinstance(error, json.JSONDecodeError | openai.APIResponseValidationError):
+    if isinstance(error, openai.APIResponseValidationError | httpx2.DecodingError):
         return ProviderMalformed("openai: an answer that is not JSON", provider=NAME)
     if isinstance(error, openai.APIStatusError):
         status = 402 if error.code == "insufficient_quota" else error.status_code

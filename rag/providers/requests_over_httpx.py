@@ -19,6 +19,16 @@ from requests.utils import get_encoding_from_headers
 from rag.providers.deadline_transport import bounded
 
 CONNECT_S = 3.0
+KNOWN = frozenset({500, 502, 503, 504})
+
+
+class UnknownStatus(Exception):
+    """A server error that the SDK does not know, and would take for success. It passes through the SDK untouched."""
+
+    def __init__(self, status: int, retry_after: str | None) -> None:
+        super().__init__(f"status {status}")
+        self.status = status
+        self.retry_after = retry_after
 
 
 def session() -> requests.Session:
@@ -52,6 +62,8 @@ class HttpxAdapter(BaseAdapter):
             raise requests.ReadTimeout(error, request=request) from error
         except httpx.RequestError as error:
             raise requests.ConnectionError(error, request=request) from error
+        if answer.status_code >= 500 and answer.status_code not in KNOWN:
+            raise UnknownStatus(answer.status_code, answer.headers.get("retry-after"))
         return response(answer, request)
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from costs.usage import Usage
 from rag.errors import ProviderError, ProviderMalformed, ProviderTimeout, ProviderUnavailable
 from rag.providers import requests_over_httpx
 from rag.providers.contracts import EmbedReply, EmbedRequest, Endpoint
-from rag.providers.mapping import error_for_status
+from rag.providers.mapping import UNREADABLE, checked, counted, error_for_status
 
 NAME = "voyage"
 # The SDK's own sessions retry a failed connection twice behind our back, and keep no deadline; ours does not, and does.
@@ -30,18 +30,15 @@ class VoyageEmbedder:
                 input_type=request.purpose,
                 output_dimension=request.dimensions,
             )
+            return checked(EmbedReply(tuple(result.embeddings), Usage(counted(result.total_tokens)), ""), request, NAME)
         except (voyageai.error.VoyageError, requests.RequestException) as error:
             raise translated(error) from error
-        except (AttributeError, TypeError, ValueError, KeyError) as error:  # the SDK trips over unexpected bodies
+        except requests_over_httpx.UnknownStatus as error:
+            raise error_for_status(
+                provider=NAME, status=error.status, message=str(error), retry_after=error.retry_after
+            ) from error
+        except UNREADABLE as error:
             raise ProviderMalformed(f"voyage: an answer that cannot be read: {error}", provider=NAME) from error
-        return checked(EmbedReply(tuple(result.embeddings), Usage(input_tokens=result.total_tokens), ""), request)
-
-
-def checked(reply: EmbedReply, request: EmbedRequest) -> EmbedReply:
-    """The reply, if every text has a vector of the right width."""
-    if len(reply.vectors) != len(request.texts) or any(len(v) != request.dimensions for v in reply.vectors):
-        raise ProviderMalformed("an answer with other vectors than were asked for", provider=NAME)
-    return reply
 
 
 def translated(error: Exception) -> ProviderError:

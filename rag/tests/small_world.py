@@ -14,7 +14,6 @@ from rag.ask import Answered, Caller, ask
 from rag.models import TraceSummary
 from rag.values import Question
 
-ON_POSTGRESQL = settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
 HELD = "How many days of unused annual leave may be carried over?"
 NOT_HELD = "Who won the football world cup of 1954?"
 

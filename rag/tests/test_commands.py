@@ -93,7 +93,6 @@ class TestAsk:
         with pytest.raises(CommandError, match="unavailable"):
             call_command("ask", HELD, "--corpus", "handbook", "--module", "m1")
 
-    @pytest.mark.xfail(strict=True, reason="the command line does not bound --top-k as the API does")
     @pytest.mark.parametrize("top_k", ["-1", "0", "21"])
     def test_top_k_is_bounded_as_in_the_api(self, top_k: str, corpus: IngestReport) -> None:
         with pytest.raises(CommandError, match=r"top.k"):

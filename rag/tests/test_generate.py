@@ -191,7 +191,7 @@ def test_the_stop_reason_is_kept() -> None:
         ("a/b", False),
         ("a/b#x", False),
         ("travel policy 2026/booking#1", True),
-            ("and/or issue #3", False),
+        ("and/or issue #3", False),
     ],
 )
 def test_it_knows_the_shape_of_a_chunk_id(text: str, claim: bool) -> None:

@@ -7,7 +7,7 @@ import threading
 import time
 from asyncio import StreamReader, StreamWriter, gather, open_connection
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from rag.providers.deadline import Cancelled, deadline
 from rag.providers.deadline_transport import bounded
 from rag.tests.slow_server import SlowServer, running
+from rag.tests.timing import cancelled_after, seconds_until
 
 TIME_S = 0.3
 LATE_S = 0.2
@@ -98,28 +99,10 @@ def ask(client: Any, port: int, model: str = "m", **more: Any) -> Any:
     return client.post(f"https://127.0.0.1:{port}/", json={"model": model, **more}).json()
 
 
-def seconds_until(error: Any, call: Callable[[], Any]) -> float:
-    started = time.monotonic()
-    with pytest.raises(error):
-        call()
-    return time.monotonic() - started
-
-
 def cut_on_time(library: Any, call: Callable[[], Any]) -> bool:
     with deadline(TIME_S):
         took = seconds_until(library.TimeoutException, call)
     return TIME_S <= took < TIME_S + LATE_S
-
-
-@contextmanager
-def cancelled_soon() -> Iterator[None]:
-    with deadline(30) as limit:
-        timer = threading.Timer(0.1, limit.cancel)
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.join()
 
 
 @LIBRARIES
@@ -146,7 +129,7 @@ def test_a_large_answer_and_a_large_question_pass_through_tls(
 def test_a_cancelled_call_over_tls_ends_at_once(certificate: Certificate, secure: SlowServer, library: Any) -> None:
     client = bounded(library.Client(verify=certificate.client(), timeout=30))
 
-    with cancelled_soon():
+    with cancelled_after(0.1):
         took = seconds_until(Cancelled, lambda: ask(client, secure.port, "half"))
 
     assert took < 0.1 + LATE_S
@@ -202,7 +185,7 @@ def test_connecting_is_cut(full: int, library: Any) -> None:
 def test_connecting_is_cancelled_at_once(full: int, library: Any) -> None:
     client = bounded(library.Client(timeout=30))
 
-    with cancelled_soon():
+    with cancelled_after(0.1):
         took = seconds_until(Cancelled, lambda: ask(client, full))
 
     assert took < 0.1 + LATE_S

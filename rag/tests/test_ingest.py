@@ -21,13 +21,10 @@ from rag.reading.limits import MIB
 from rag.retrieval.lexical_files import directory_of
 from rag.tests import samples
 from rag.tests.factories import CorpusFactory, CorpusVersionFactory
-from rag.tests.small_world import ON_POSTGRESQL, asked, bill, billed, break_provider
+from rag.tests.small_world import asked, bill, billed, break_provider
 
 TEN_DAYS = "Unused annual leave of up to ten days may be carried over into the next calendar year.\n"
-NEW_LINE = pytest.param(
-    "handbook\n",
-    marks=pytest.mark.xfail(strict=True, reason="`$` in the pattern of a corpus name lets a new line through"),
-)
+NEW_LINE = "handbook\n"
 
 
 def active_label(slug: str = "handbook") -> str:
@@ -301,7 +298,6 @@ class TestOneAtATime:
 
         assert corpora.is_dead(version, now) is dead
 
-    @pytest.mark.xfail(strict=True, reason="a process id that is used again keeps a dead build alive for ever")
     def test_a_builder_that_was_silent_for_a_day_is_dead_though_its_process_id_is_taken(self) -> None:
         now = clock.now()
         version = CorpusVersionFactory.build(
@@ -385,11 +381,6 @@ class TestFiles:
         with pytest.raises(IngestRefused, match="latin.txt"):
             ingest(path=tmp_path, corpus="handbook")
 
-    @pytest.mark.xfail(
-        ON_POSTGRESQL,
-        strict=True,
-        reason="PostgreSQL refuses a source of over 400 characters, and the whole ingest fails",
-    )
     def test_a_file_under_a_very_long_path_is_read_or_named(self, documents: Path, providers: str, db: None) -> None:
         samples.written(documents, "/".join(["d" * 200] * 3) + "/deep.md", "# Deep\n\nDeep text.")
 

@@ -91,9 +91,6 @@ def test_a_job_that_crashes_says_so_and_is_told_to_the_worker(
     assert (job.state, job.error[:21]) == ("failed", "unexpected: TypeError")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the end of a failed job writes back the progress that it had when it was claimed"
-)
 def test_a_failed_job_still_shows_how_far_it_came(documents: Path, providers: str, db: None) -> None:
     break_provider(providers, "openai.embeddings", kind="status", status=401)
 

@@ -120,11 +120,19 @@ def test_a_call_that_was_cut_is_estimated_and_says_so(chat: ScriptedChat, meter:
     assert attempt.cost_usd == Decimal("0.0008")
 
 
-def test_a_whole_answer_that_cannot_be_used_was_still_billed(chat: ScriptedChat, meter: Meter) -> None:
+def test_a_whole_answer_that_cannot_be_used_costs_what_it_says(chat: ScriptedChat, meter: Meter) -> None:
+    error = ProviderMalformed("other vectors", provider="anthropic", usage=Usage(input_tokens=1_000))
+
+    attempt = attempt_after(error, chat, meter)
+
+    assert (attempt.usage, attempt.estimated) == (Usage(input_tokens=1_000), False)
+    assert attempt.cost_usd == Decimal("0.004")
+
+
+def test_an_answer_that_cannot_be_read_is_not_booked(chat: ScriptedChat, meter: Meter) -> None:
     attempt = attempt_after(failure(ProviderMalformed), chat, meter)
 
-    assert attempt.estimated
-    assert attempt.cost_usd
+    assert (attempt.usage, attempt.estimated, attempt.cost_usd) == (Usage(), False, Decimal(0))
 
 
 def test_a_cut_rerank_is_estimated_in_the_unit_that_it_is_billed_in(meter: Meter) -> None:

@@ -23,7 +23,23 @@ def streamed(text: str, cuts: list[int]) -> str:
 
 pieces = st.lists(
     st.sampled_from(
-        ["NO_ANSWER", "NO_", ": ", " ", "\n", "\t", "word", "[docs/a/b#0]", "[docs/x/y#1]", "[", "]", "[1]", "[docs/a/b#", "é", "."]
+        [
+            "NO_ANSWER",
+            "NO_",
+            ": ",
+            " ",
+            "\n",
+            "\t",
+            "word",
+            "[docs/a/b#0]",
+            "[docs/x/y#1]",
+            "[",
+            "]",
+            "[1]",
+            "[docs/a/b#",
+            "é",
+            ".",
+        ]
     ),
     max_size=12,
 ).map("".join)

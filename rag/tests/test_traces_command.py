@@ -135,7 +135,6 @@ class TestVerify:
 
         assert f"damaged line: {path.name}:2" in capsys.readouterr().out
 
-    @pytest.mark.xfail(strict=True, reason="the next line is glued to a half line, and both are lost")
     def test_the_line_after_one_that_was_cut_short_is_whole(self, corpus: IngestReport) -> None:
         asked()
         (path,) = trace_paths()

@@ -199,9 +199,6 @@ class TestSupervisor:
 
         assert eventually(lambda: not runs(grandchild, part("web").command))
 
-    @pytest.mark.xfail(
-        strict=True, reason="what a killed part had started lives on: the beat of a killed worker, for ever"
-    )
     def test_the_children_of_a_part_that_was_killed_go_with_it(self, supervisor: Supervisor, tmp_path: Path) -> None:
         pid_file = tmp_path / "pid"
         program = f"import os; os.fork() or open({str(pid_file)!r}, 'w').write(str(os.getpid())); {SLEEP}"
@@ -230,7 +227,6 @@ class TestSupervisor:
         assert told == ["web did not stop in 0 s and was killed"]
 
     @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
-    @pytest.mark.xfail(strict=True, reason="all parts get SIGTERM at once: a request in flight loses what it needs")
     def test_the_web_process_has_what_it_needs_until_it_ends(self, supervisor: Supervisor, tmp_path: Path) -> None:
         supervisor.start(part("chroma"))
         chroma = supervisor.children["chroma"].process.pid

@@ -108,3 +108,15 @@ def post(server: Running, path: str, body: object, *, key: str = "sk-plain") -> 
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"x-api-key": key, "Content-Type": "application/json"}
     return server.http.post(path, content=content, headers=headers)
+
+
+@pytest.fixture(autouse=True)
+def own_voyage_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The SDK as it comes: an application in the same process may have given it a session of another kind."""
+    import voyageai
+    from voyageai.api_resources import api_requestor
+
+    monkeypatch.setattr(voyageai, "requestssession", None)
+    vars(api_requestor._thread_context).pop("session", None)
+    yield
+    vars(api_requestor._thread_context).pop("session", None)

@@ -22,7 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--corpus", default=settings.DEFAULT_CORPUS)
         parser.add_argument("--module", default=settings.DEFAULT_MODULE, help=", ".join(MODULES))
         parser.add_argument("--transform", choices=(*TRANSFORMS, AUTO))
-        parser.add_argument("--top-k", type=int)
+        parser.add_argument("--top-k", type=int, choices=range(1, 21), metavar="1..20")
         parser.add_argument("--json", action="store_true", help="the same JSON as POST /api/ask")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -32,8 +32,7 @@ class Command(BaseCommand):
         call_command("check", databases=["default"])
         fresh = {"password": first_admin(), "api_key": first_key()}
         if options["secrets_to"]:
-            options["secrets_to"].touch(mode=0o600)
-            options["secrets_to"].write_text(json.dumps(fresh))
+            remember(options["secrets_to"], fresh)
         try:
             folder = sample.fetch(Path(settings.DATA_DIR) / "sample")
         except sample.SampleUnavailable as error:
@@ -41,6 +40,13 @@ class Command(BaseCommand):
         wait_for(f"{settings.CHROMA_URL}/api/v2/heartbeat")
         wait_for(f"{settings.SANDBOX_URL}/healthz")
         call_command("ingest", folder, corpus=sample.CORPUS, url=sample.URL_TEMPLATE)
+
+
+def remember(path: Path, fresh: dict[str, str | None]) -> None:
+    """Write what is shown only once; what an earlier, failed start has left there stays unless it was made again."""
+    path.touch(mode=0o600)
+    earlier = json.loads(path.read_text() or "{}")
+    path.write_text(json.dumps(fresh | earlier | {name: value for name, value in fresh.items() if value}))
 
 
 def first_admin() -> str | None:

@@ -17,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandError
 from ragsite.processes import AlreadyRunning, NotReady, Part, Supervisor, free_port, listener, only_one, stop_leftovers
 
 READY_S = 60.0
+FRESH = "fresh-secrets.json"  # kept until the screen was shown, should the first start fail half-way
 WEB_PORT, CHROMA_PORT, SANDBOX_PORT = 8000, 8123, 8199
 
 
@@ -52,6 +53,7 @@ class Command(BaseCommand):
                     supervisor.start(part)
                 supervisor.wait_ready("web", READY_S)
                 self.stdout.write(screen(address(web), fresh, supervisor.log_dir))
+                (run_dir / FRESH).unlink(missing_ok=True)
                 supervisor.run()
         except Interrupted:
             self.stdout.write("")
@@ -65,14 +67,12 @@ class Command(BaseCommand):
 
     def prepare(self, run_dir: Path, env: dict[str, str]) -> dict[str, str | None]:
         """Run `manage.py prepare` in a process of its own, which knows the ports; returns what is shown only once."""
-        target = run_dir / "fresh-secrets.json"
-        target.unlink(missing_ok=True)
+        target = run_dir / FRESH
         command = [sys.executable, "manage.py", "prepare", "--secrets-to", str(target)]
         done = subprocess.run(command, env={**os.environ, **env}, cwd=settings.BASE_DIR, check=False)
         if done.returncode:
             raise CommandError("the preparation failed; the reason stands above")
         fresh: dict[str, str | None] = json.loads(target.read_text())
-        target.unlink()
         return fresh
 
     def tell(self, text: str) -> None:
