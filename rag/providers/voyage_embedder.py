@@ -13,7 +13,7 @@ from rag.providers.mapping import UNREADABLE, checked, counted, error_for_status
 
 NAME = "voyage"
 # The SDK's own sessions retry a failed connection twice behind our back, and keep no deadline; ours does not, and does.
-voyageai.requestssession = requests_over_httpx.session
+voyageai.requestssession = requests_over_httpx.HttpxSession  # type: ignore[assignment]
 
 
 class VoyageEmbedder:
