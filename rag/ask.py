@@ -5,10 +5,12 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import Error as DatabaseUnavailable
 
 from rag import clock, pipeline, summaries, wiring
 from rag.errors import QuestionRefused, RagError, TraceUnwritable
+from rag.providers.deadline import deadline
 from rag.trace import Trace, new_trace_id
 from rag.values import Outcome, Question, storable
 
@@ -40,7 +42,8 @@ def ask(*, question: Question, caller: Caller, trace_id: str | None = None, kind
         check_question(question.text)
         wired = wiring.parts_for(question)
         describe(trace, wired)
-        outcome = pipeline.answer(question.text, wired.parts, trace)
+        with deadline(settings.REQUEST_TIMEOUT_S):
+            outcome = pipeline.answer(question.text, wired.parts, trace)
         trace.status, trace.error = 200, None
         return Answered(outcome, trace)
     except RagError as error:

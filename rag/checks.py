@@ -23,6 +23,7 @@ WIDTHS = {
 }
 MOST_DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072}
 TIMEOUTS = (
+    "REQUEST_TIMEOUT_S",
     "GENERATION_TIMEOUT_S",
     "TRANSFORM_TIMEOUT_S",
     "EMBEDDING_TIMEOUT_S",

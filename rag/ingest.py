@@ -12,7 +12,7 @@ from pathlib import Path
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from rag import building, clock, corpora, wiring
+from rag import building, clock, corpora, provider_stack, wiring
 from rag.building import Build, Progress
 from rag.embedding import EmbedderSpec
 from rag.errors import IngestRefused
@@ -80,7 +80,7 @@ def ingest(
     row = corpus_row(corpus, url_template)
     if add:
         documents = with_existing(row, documents)
-    specs = wiring.ingest_embedders()
+    specs = provider_stack.ingest_embedders()
     fingerprint = fingerprint_of(documents, recipes, specs)
     active = row.active_version
     if active is not None and active.fingerprint == fingerprint and is_whole(active):
@@ -220,4 +220,6 @@ def fill(
 
 
 def document_embedder(build: Build, spec: EmbedderSpec) -> Embedder:
-    return wiring.metered(factory.embedder(spec.endpoint), build.meter, spec.provider, "embed_document", policy=POLICY)
+    return provider_stack.metered(
+        factory.embedder(spec.endpoint), build.meter, spec.provider, "embed_document", policy=POLICY
+    )

@@ -5,9 +5,10 @@ all processes at once: nothing here expires by time.
 """
 
 import os
+import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,27 +22,24 @@ from costs.prices import PriceTable
 from prompts.models import Activation
 from prompts.texts import PromptText
 from prompts.versions import active_texts
-from rag import clock
+from rag import clock, provider_stack
 from rag.embedding import EmbedderSpec
 from rag.errors import CorpusNotReady, IndexOutdated, UnknownCorpus
 from rag.models import ChunkSet, Corpus, VectorIndex
 from rag.modules import Module, find_module, with_request
 from rag.pipeline import Fallback, Models, Parts
-from rag.providers import factory
-from rag.providers.contracts import ChatModel, Endpoint, Provider, ReplyT, RequestT
-from rag.providers.metered import Label, Meter, Metered
-from rag.providers.retry import Retrying, RetryPolicy
+from rag.providers.metered import Meter
 from rag.retrieval.analyzer import Analyzer
 from rag.retrieval.dense import VectorStore
 from rag.retrieval.lexical import LexicalIndex
 from rag.retrieval.lexical_files import open_or_build
 from rag.retrieval.passages import StoredPassages
+from rag.retrieval.persistent import PersistentCollection
 from rag.trace import TraceFiles
 from rag.transforms import Transformer
-from rag.values import Hit, Question
+from rag.values import Question
 
 ANALYZER = Analyzer()
-POLICY = RetryPolicy()
 STAMP = f"""
     SELECT active_version_id, url_template, (SELECT MAX(id) FROM {Activation._meta.db_table}),
            (SELECT MAX(id) FROM {ModelPrice._meta.db_table})
@@ -80,17 +78,6 @@ class Stamp:
     prices: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class DenseCollection:
-    """One collection of the vector store, as the pipeline sees it."""
-
-    store: VectorStore
-    collection: str
-
-    def search(self, *, vectors: Any, limit: int) -> tuple[tuple[Hit, ...], ...]:
-        return self.store.search(collection=self.collection, vectors=vectors, limit=limit)
-
-
 def parts_for(question: Question) -> Wired:
     """Raises UnknownCorpus, UnknownModule, UnknownTransform, CorpusNotReady, IndexOutdated."""
     module = with_request(find_module(question.module), transform=question.transform, top_k=question.top_k)
@@ -103,15 +90,15 @@ def parts_for(question: Question) -> Wired:
         models=models(meter.prices),
         prompt=prompts["answer"],
         transformer=transformer(meter, prompts),
-        embedder=metered(factory.embedder(query_embedder().endpoint), meter, "voyage", "embed"),
-        dense=DenseCollection(vector_store(), usable_collection(serving, query_embedder())),
+        embedder=provider_stack.embedder_for_questions(provider_stack.query_embedder(), meter),
+        dense=collection(serving, provider_stack.query_embedder()),
         lexical=lexical_index(serving.chunk_set_id) if module.bm25_candidates else None,
-        reranker=metered(factory.reranker(endpoint("cohere", settings.RERANK_TIMEOUT_S)), meter, "cohere", "rerank"),
-        chat=metered(chat_model(settings.GENERATION_TIMEOUT_S), meter, "anthropic", "generate"),
+        reranker=provider_stack.reranker(meter),
+        chat=provider_stack.chat(meter, "generate", settings.GENERATION_TIMEOUT_S),
         passages=StoredPassages(chunk_set_id=serving.chunk_set_id, url_template=serving.url_template),
         fallback=fallback_space(serving, module, meter),
     )
-    return Wired(parts, serving, meter, provider_mode(module))
+    return Wired(parts, serving, meter, provider_stack.provider_mode(module))
 
 
 def configuration(parts: Parts) -> dict[str, Any]:
@@ -165,6 +152,11 @@ def serving_for(corpus: str, version_id: int, chunker: str, url_template: str) -
     )
 
 
+def collection(serving: Serving, spec: EmbedderSpec) -> PersistentCollection:
+    name = usable_collection(serving, spec)
+    return PersistentCollection(vector_store(), name, sleep=time.sleep, draw=random.random)
+
+
 def usable_collection(serving: Serving, wanted: EmbedderSpec) -> str:
     """The collection that this very embedder filled; raises IndexOutdated when another one did."""
     collection, identity = serving.collections.get(wanted.provider, ("", "nothing"))
@@ -178,12 +170,11 @@ def usable_collection(serving: Serving, wanted: EmbedderSpec) -> str:
 
 def fallback_space(serving: Serving, module: Module, meter: Meter) -> Fallback | None:
     """The second vector space, where the module may fall back and the corpus has it."""
-    spec = fallback_embedder(settings.EMBEDDING_TIMEOUT_S)
+    spec = provider_stack.fallback_embedder(settings.EMBEDDING_TIMEOUT_S)
     if not module.fallbacks or serving.collections.get(spec.provider, ("", ""))[1] != spec.identity():
         return None
-    embedder = metered(factory.embedder(spec.endpoint), meter, spec.provider, "embed")
-    dense = DenseCollection(vector_store(), usable_collection(serving, spec))
-    return Fallback(embedder, spec.model, spec.dimensions, dense)
+    dense = collection(serving, spec)
+    return Fallback(provider_stack.embedder_for_questions(spec, meter), spec.model, spec.dimensions, dense)
 
 
 def models(prices: PriceTable) -> Models:
@@ -205,51 +196,11 @@ def temperature(prices: PriceTable, model: str) -> float | None:
 
 def transformer(meter: Meter, prompts: Mapping[str, PromptText]) -> Transformer:
     return Transformer(
-        chat=metered(chat_model(settings.TRANSFORM_TIMEOUT_S), meter, "anthropic", "transform"),
+        chat=provider_stack.chat(meter, "transform", settings.TRANSFORM_TIMEOUT_S),
         model=settings.TRANSFORM_MODEL,
         temperature=temperature(meter.prices, settings.TRANSFORM_MODEL),
         prompts=prompts,
     )
-
-
-def metered(
-    provider: Provider[RequestT, ReplyT], meter: Meter, vendor: str, operation: str, *, policy: RetryPolicy = POLICY
-) -> Provider[RequestT, ReplyT]:
-    """The provider with every attempt measured, and transient failures tried again."""
-    label = Label(provider=vendor, operation=operation, mode=settings.PROVIDERS[vendor]["mode"])
-    return Retrying(Metered(provider, meter=meter, label=label), policy=policy, sleep=time.sleep)
-
-
-def endpoint(vendor: str, timeout_s: float) -> Endpoint:
-    known = settings.PROVIDERS[vendor]
-    return Endpoint(vendor, known["base_url"], known["api_key"], known["mode"], timeout_s)
-
-
-def chat_model(timeout_s: float) -> ChatModel:
-    return factory.chat_model(endpoint("anthropic", timeout_s))
-
-
-def query_embedder() -> EmbedderSpec:
-    known = endpoint("voyage", settings.EMBEDDING_TIMEOUT_S)
-    return EmbedderSpec(known, settings.EMBEDDING_MODEL, settings.EMBEDDING_DIMENSIONS)
-
-
-def ingest_embedders() -> tuple[EmbedderSpec, ...]:
-    """Both spaces that every version is indexed in: the first serves, the second is the fallback's."""
-    first = replace(query_embedder(), endpoint=endpoint("voyage", settings.INGEST_TIMEOUT_S))
-    return first, fallback_embedder(settings.INGEST_TIMEOUT_S)
-
-
-def fallback_embedder(timeout_s: float) -> EmbedderSpec:
-    known = endpoint("openai", timeout_s)
-    return EmbedderSpec(known, settings.FALLBACK_EMBEDDING_MODEL, settings.FALLBACK_EMBEDDING_DIMENSIONS)
-
-
-def provider_mode(module: Module) -> str:
-    """`live` when every provider that the module asks is real; otherwise what comes out counts as simulated."""
-    asked = ("anthropic", "voyage", *(("cohere",) if module.rerank else ()))
-    modes = {settings.PROVIDERS[name]["mode"] for name in asked}
-    return "live" if modes == {"live"} else "simulated"
 
 
 def vector_store() -> VectorStore:
@@ -278,14 +229,6 @@ def lexical_index(chunk_set_id: int) -> LexicalIndex:
 @lru_cache(maxsize=16)
 def _lexical_index(pid: int, chunk_set_id: int) -> LexicalIndex:
     return open_or_build(root=Path(settings.BM25_DIR), chunk_set_id=chunk_set_id, analyzer=ANALYZER)
-
-
-def warm_up() -> None:
-    """Import the SDKs and make their clients, so that no user waits for it."""
-    chat_model(settings.GENERATION_TIMEOUT_S)
-    chat_model(settings.TRANSFORM_TIMEOUT_S)
-    factory.embedder(query_embedder().endpoint)
-    factory.reranker(endpoint("cohere", settings.RERANK_TIMEOUT_S))
 
 
 def trace_files() -> TraceFiles:

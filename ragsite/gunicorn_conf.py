@@ -13,9 +13,9 @@ control_socket_disable = True
 
 
 def post_worker_init(worker: object) -> None:
-    from rag import wiring
+    from rag import provider_stack
 
-    wiring.warm_up()
+    provider_stack.warm_up()
     gc.collect()
     gc.freeze()  # the SDKs' classes stay for ever: without this every full collection walks through all of them
     gc.set_threshold(20_000, 20, 50)

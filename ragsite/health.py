@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 
-from rag import wiring
+from rag import provider_stack, wiring
 from rag.models import Corpus
 
 
@@ -24,7 +24,13 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """200 when everything is there, else 503; each part says `ok` or what is wrong with it."""
     parts = {name: check() for name, check in CHECKS.items()}
     ready = all(state == "ok" for state in parts.values())
-    return JsonResponse({"status": "ready" if ready else "not ready", "parts": parts}, status=200 if ready else 503)
+    body = {"status": "ready" if ready else "not ready", "parts": parts, "breakers": breakers()}
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+def breakers() -> dict[str, str]:
+    """What this process believes of the providers. An open breaker does not make the service unready: it degrades."""
+    return {vendor: snapshot.state.value for vendor, snapshot in provider_stack.breaker_states().items()}
 
 
 def database() -> str:

@@ -199,6 +199,7 @@ GENERATION_TIMEOUT_S = env.float("GENERATION_TIMEOUT_S", default=15.0)
 TRANSFORM_TIMEOUT_S = env.float("TRANSFORM_TIMEOUT_S", default=4.0)
 EMBEDDING_TIMEOUT_S = env.float("EMBEDDING_TIMEOUT_S", default=3.0)
 RERANK_TIMEOUT_S = env.float("RERANK_TIMEOUT_S", default=3.0)
+REQUEST_TIMEOUT_S = env.float("REQUEST_TIMEOUT_S", default=25.0)
 CHROMA_TIMEOUT_S = env.float("CHROMA_TIMEOUT_S", default=2.0)
 INGEST_TIMEOUT_S = env.float("INGEST_TIMEOUT_S", default=120.0)
 

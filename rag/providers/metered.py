@@ -12,6 +12,7 @@ from costs.prices import PriceTable, cost
 from costs.usage import Usage
 from rag.errors import ProviderError, ProviderTimeout, ProviderUnavailable
 from rag.providers.contracts import Provider, ReplyT, RequestT
+from rag.providers.deadline import Cancelled
 
 
 @dataclass(slots=True)
@@ -51,6 +52,9 @@ class Metered(Generic[RequestT, ReplyT]):
         except ProviderError as error:
             usage, estimated = billed_in_spite_of(error, request.estimate())
             self._record(request.model, at, started, error.code, usage, "", estimated)
+            raise
+        except Cancelled:  # the client went away; what was sent until then was probably billed
+            self._record(request.model, at, started, "cancelled", request.estimate(), "", True)
             raise
         self._record(request.model, at, started, "ok", reply.usage, reply.request_id, False)
         return reply

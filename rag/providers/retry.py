@@ -29,6 +29,8 @@ def delay(*, policy: RetryPolicy, attempt: int, retry_after_s: float | None, cha
 
 
 class Retrying(Generic[RequestT, ReplyT]):
+    """Tries again what may succeed; gives up early where `hopeless(seconds)` says that waiting so long leaves no time."""
+
     def __init__(
         self,
         inner: Provider[RequestT, ReplyT],
@@ -36,11 +38,13 @@ class Retrying(Generic[RequestT, ReplyT]):
         policy: RetryPolicy,
         sleep: Callable[[float], None],
         draw: Callable[[], float] = random.random,
+        hopeless: Callable[[float], bool] = lambda seconds: False,
     ) -> None:
         self._inner = inner
         self._policy = policy
         self._sleep = sleep
         self._draw = draw
+        self._hopeless = hopeless
 
     def send(self, request: RequestT) -> ReplyT:
         for attempt in range(self._policy.attempts - 1):
@@ -52,5 +56,7 @@ class Retrying(Generic[RequestT, ReplyT]):
                 wait = delay(
                     policy=self._policy, attempt=attempt, retry_after_s=error.retry_after_s, chance=self._draw()
                 )
+                if self._hopeless(wait):
+                    raise
             self._sleep(wait)
         return self._inner.send(request)

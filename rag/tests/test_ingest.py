@@ -12,7 +12,7 @@ from django.db import connection
 from pytest_django.fixtures import Settings
 
 from costs.models import LedgerEntry
-from rag import clock, corpora, wiring
+from rag import clock, corpora, provider_stack, wiring
 from rag.building import VerificationFailed
 from rag.errors import CorpusNotReady, IngestRefused, ProviderBusy, ProviderRefused
 from rag.ingest import IngestReport, ingest
@@ -59,7 +59,7 @@ class TestVersions:
         assert active_label() == "v1"
 
     def test_every_chunk_is_in_rows_and_in_both_spaces(self, corpus: IngestReport) -> None:
-        spaces = [(spec.provider, spec.dimensions) for spec in wiring.ingest_embedders()]
+        spaces = [(spec.provider, spec.dimensions) for spec in provider_stack.ingest_embedders()]
         indexes = VectorIndex.objects.values_list("chunk_set__chunker", "provider", "dimensions", "count")
 
         assert set(indexes) == {

@@ -12,14 +12,15 @@ from pytest_django import DjangoAssertNumQueries, Settings
 from costs.models import ModelPrice
 from prompts.models import Prompt, PromptVersion
 from prompts.publishing import activate, bump
-from rag import clock, corpora, wiring
+from rag import clock, corpora, provider_stack, wiring
 from rag.errors import CorpusNotReady, IndexOutdated, UnknownCorpus, UnknownModule, UnknownTransform
 from rag.ingest import IngestReport, ingest
 from rag.models import Corpus, VectorIndex
 from rag.modules import MODULES
+from rag.provider_stack import provider_mode
 from rag.tests.factories import CorpusFactory
 from rag.values import Question
-from rag.wiring import Wired, configuration, parts_for, provider_mode, temperature
+from rag.wiring import Wired, configuration, parts_for, temperature
 
 M1, M3 = MODULES["m1-baseline"], MODULES["m3-hybrid"]
 pytestmark = pytest.mark.django_db
@@ -254,7 +255,7 @@ def test_the_configuration_is_what_a_replay_compares(corpus: IngestReport) -> No
 def test_both_spaces_are_indexed(settings: Settings) -> None:
     settings.FALLBACK_EMBEDDING_DIMENSIONS = 256
 
-    specs = wiring.ingest_embedders()
+    specs = provider_stack.ingest_embedders()
 
     assert [spec.identity() for spec in specs] == [
         "voyage:voyage-3.5:1024:simulated",
