@@ -28,7 +28,11 @@ def test_readyz_is_ready_when_every_part_is_there(client: Client, corpus: Ingest
     response = client.get("/readyz")
 
     assert response.status_code == 200
-    assert response.json() == {"status": "ready", "parts": dict.fromkeys(PARTS, "ok")}
+    assert response.json() == {
+        "status": "ready",
+        "parts": dict.fromkeys(PARTS, "ok"),
+        "breakers": dict.fromkeys(("anthropic", "voyage", "openai", "cohere"), "closed"),
+    }
     assert "no-store" in response.headers["Cache-Control"]
 
 
