@@ -30,6 +30,7 @@ def isolate(environment: dict[str, str] | os._Environ[str]) -> None:
         ASK_RATE="100000/min",
         ANONYMIZED_TELEMETRY="False",
         ANTHROPIC_OPEN_TELEMETRY="false",
+        ORT_DISABLE_TELEMETRY="1",
     )
 
 

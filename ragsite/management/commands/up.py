@@ -53,6 +53,7 @@ class Command(BaseCommand):
                     supervisor.start(part)
                 supervisor.wait_ready("web", READY_S)
                 self.stdout.write(screen(address(web), fresh, supervisor.log_dir))
+                self.stdout.flush()  # a log file is not a terminal, and somebody may be waiting for this
                 (run_dir / FRESH).unlink(missing_ok=True)
                 supervisor.run()
         except Interrupted:
@@ -77,6 +78,7 @@ class Command(BaseCommand):
 
     def tell(self, text: str) -> None:
         self.stdout.write(f"[up] {text}")
+        self.stdout.flush()
 
 
 class Interrupted(Exception):
@@ -95,6 +97,7 @@ def environment(chroma: int, sandbox: int) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "ANONYMIZED_TELEMETRY": "False",
         "ANTHROPIC_OPEN_TELEMETRY": "false",
+        "ORT_DISABLE_TELEMETRY": "1",
         "CHROMA_URL": settings.GIVEN_CHROMA_URL or f"http://127.0.0.1:{chroma}",
         "SANDBOX_URL": settings.GIVEN_SANDBOX_URL or f"http://127.0.0.1:{sandbox}",
     }
