@@ -1,7 +1,6 @@
 """The steps of building one corpus version: rows, vectors, BM25 index, verification. `rag.ingest` tells the story."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
@@ -25,6 +24,7 @@ from rag.retrieval.lexical import LexicalIndex
 from rag.retrieval.lexical_files import build as build_lexical
 from rag.retrieval.lexical_files import directory_of
 from rag.values import ChunkRecipe, ParsedDocument, indexed_text, sha256
+from rag.writers import Writers
 
 ROWS_AT_ONCE = 500
 WRITE_AT_ONCE = 1_000
@@ -130,36 +130,23 @@ def in_batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def index_vectors(build: Build, chunk_set: ChunkSet, embedders: Mapping[EmbedderSpec, Embedder]) -> None:
-    """The chunk set's vectors in every space: those of texts that are stored already are reused, the rest embedded.
-
-    Chroma takes the vectors of one batch in the background, one thread a space, while the next batch is embedded.
-    """
+def index_vectors(
+    build: Build, chunk_set: ChunkSet, embedders: Mapping[EmbedderSpec, Embedder], writers: Writers
+) -> None:
+    """Send the chunk set's vectors in every space to the writers: stored ones of equal texts are reused, the rest embedded."""
     indexes = {spec: new_index(build, chunk_set, spec) for spec in embedders}
-    written = 0
-    with ThreadPoolExecutor(len(indexes)) as writers:
-        pending: list[Future[None]] = []
-        for batch in batches_of_rows(chunk_set):
-            steps = Steps(build, f"embedding ({chunk_set.chunker})", chunk_set.count, written, len(indexes))
-            ready = {spec: vectors_of(build, batch, spec, embedders[spec], chunk_set, steps) for spec in indexes}
-            settle(pending)
-            keys = [key for key, *_ in batch]
-            pending = [
-                writers.submit(build.store.write, collection=indexes[spec].collection, keys=keys, vectors=vectors)
-                for spec, vectors in ready.items()
-            ]
-            written += len(batch)
-            build.tell(steps.stage, written, chunk_set.count)
-        settle(pending)
+    done = 0
+    for batch in batches_of_rows(chunk_set):
+        steps = Steps(build, f"embedding ({chunk_set.chunker})", chunk_set.count, done, len(indexes))
+        keys = [key for key, *_ in batch]
+        for spec, index in indexes.items():
+            vectors = vectors_of(build, batch, spec, embedders[spec], chunk_set, steps)
+            writers.put(collection=index.collection, keys=keys, vectors=vectors)
+        done += len(batch)
+        build.tell(steps.stage, done, chunk_set.count)
     for index in indexes.values():
-        index.count = written
+        index.count = done
         index.save(update_fields=["count"])
-
-
-def settle(pending: Sequence[Future[None]]) -> None:
-    """Wait for writes; the first that failed raises here."""
-    for future in pending:
-        future.result()
 
 
 def new_index(build: Build, chunk_set: ChunkSet, spec: EmbedderSpec) -> VectorIndex:

@@ -16,7 +16,7 @@ from rag import building, clock, corpora, provider_stack, wiring
 from rag.building import Build, Progress
 from rag.embedding import EmbedderSpec
 from rag.errors import IngestRefused
-from rag.models import Corpus, CorpusVersion, Document, corpus_name
+from rag.models import ChunkSet, Corpus, CorpusVersion, Document, corpus_name
 from rag.modules import RECIPES
 from rag.providers import factory
 from rag.providers.contracts import Embedder
@@ -27,6 +27,7 @@ from rag.reading.errors import NoDocuments, UnreadableDocument
 from rag.reading.folders import find_documents
 from rag.reading.limits import MIB, ReadingLimits
 from rag.values import ChunkRecipe, ParsedDocument, sha256
+from rag.writers import Writers
 
 log = logging.getLogger(__name__)
 
@@ -212,11 +213,23 @@ def fill(
     chunk_sets = [building.save_chunks(build, rows, documents, recipe) for recipe in recipes]
     if not any(chunk_set.count for chunk_set in chunk_sets):
         raise IngestRefused("the documents hold no text that could be cut into chunks")
-    for chunk_set in chunk_sets:
-        building.index_words(chunk_set, root=root, analyzer=wiring.ANALYZER)
-        building.index_vectors(build, chunk_set, {spec: document_embedder(build, spec) for spec in specs})
+    fill_indexes(build, chunk_sets, specs)
     for chunk_set in chunk_sets:
         building.verify(build, chunk_set, root=root, analyzer=wiring.ANALYZER)
+
+
+def fill_indexes(build: Build, chunk_sets: Sequence[ChunkSet], specs: Sequence[EmbedderSpec]) -> None:
+    """Vectors are written in the background while the next are embedded, and while the BM25 indexes are compiled."""
+    embedders = {spec: document_embedder(build, spec) for spec in specs}
+    writers = Writers(build.store, len(specs))
+    try:
+        for chunk_set in chunk_sets:
+            building.index_vectors(build, chunk_set, embedders, writers)
+        for chunk_set in chunk_sets:
+            building.index_words(chunk_set, root=Path(settings.BM25_DIR), analyzer=wiring.ANALYZER)
+        writers.settle()
+    finally:
+        writers.close()
 
 
 def document_embedder(build: Build, spec: EmbedderSpec) -> Embedder:
