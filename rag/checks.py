@@ -52,6 +52,9 @@ def sandbox() -> Iterator[CheckMessage]:
 
 def transport() -> Iterator[CheckMessage]:
     for name, provider in settings.PROVIDERS.items():
+        if not provider["api_key"]:
+            message = f"{name.upper()}_BASE_URL is set, but {name.upper()}_API_KEY is not."
+            yield Error(message, hint="Set the key, or leave both empty for the sandbox.", id="rag.E007")
         address = urlsplit(provider["base_url"])
         safe = address.scheme == "https" or address.hostname in ("127.0.0.1", "localhost", "::1")
         if provider["mode"] == "live" and not safe:

@@ -173,7 +173,7 @@ def provider(name: str, live_url: str, sandbox_path: str) -> dict[str, str]:
     key = env.str(f"{name}_API_KEY", default="")
     base_url = env.str(f"{name}_BASE_URL", default=live_url if key else SANDBOX_URL + sandbox_path)
     mode = "simulated" if base_url.startswith(SANDBOX_URL) else "live"
-    return {"api_key": key or "sandbox", "base_url": base_url, "mode": mode}
+    return {"api_key": key or ("sandbox" if mode == "simulated" else ""), "base_url": base_url, "mode": mode}
 
 
 PROVIDERS = {

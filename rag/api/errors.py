@@ -36,6 +36,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     view = context["view"]
     trace_id = getattr(view, "trace_id", None) or new_trace_id()
     problem, headers = problem_of(error, trace_id)
+    log.info("problem", extra={"trace_id": trace_id, "status": problem["status"], "code": problem["code"]})
     if problem["status"] >= 500 and not isinstance(error, RagError):
         log.error("unexpected error", exc_info=error, extra={"trace_id": trace_id})
     note_refusal = getattr(view, "note_refusal", None)

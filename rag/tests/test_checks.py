@@ -170,3 +170,10 @@ def test_a_price_that_is_yet_to_come_does_not_count(settings: Settings) -> None:
     settings.ANSWER_MODEL = "claude-next"
 
     assert [message.id for message in check_prices(None, databases=["default"])] == ["rag.E006"]
+
+
+def test_an_address_without_a_key_is_refused(settings: Settings) -> None:
+    known = {"api_key": "", "base_url": "https://proxy.example", "mode": "live"}
+    settings.PROVIDERS = settings.PROVIDERS | {"cohere": known}
+
+    assert "rag.E007" in [message.id for message in check_service(None)]
