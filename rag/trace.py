@@ -3,6 +3,7 @@
 The keys of the first block of `as_line` are the published schema of a trace and never change their names.
 """
 
+import fcntl
 import json
 import os
 import threading
@@ -192,7 +193,7 @@ def number(amount: Decimal | None) -> float | None:
 class TraceFiles:
     """Appends lines to `YYYY-MM-DD.jsonl` (UTC day of the trace). Several processes may share a folder.
 
-    One `write` on an O_APPEND descriptor a line: the kernel puts whole lines one after the other.
+    One `write` on an O_APPEND descriptor a line, under the file's lock: whole lines stand one after the other.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -209,8 +210,7 @@ class TraceFiles:
         A line that a crash or a full disk has cut short is ended first, so that it does not swallow this one.
         """
         data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace") + b"\n"
-        with self._lock:
-            descriptor = self._descriptor(self.path(at))
+        with self._lock, locked(self._descriptor(self.path(at))) as descriptor:
             if torn(descriptor):
                 data = b"\n" + data
             written = os.write(descriptor, data)
@@ -226,6 +226,16 @@ class TraceFiles:
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
         self._open = (os.getpid(), path, descriptor)
         return descriptor
+
+
+@contextmanager
+def locked(descriptor: int) -> Iterator[int]:
+    """Hold the file's lock. The file of somebody who is just writing to it looks cut short; one who died holds no lock."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        yield descriptor
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def torn(descriptor: int) -> bool:
