@@ -12,6 +12,7 @@ RagError
 │   ├── ProviderTimeout       no whole answer in time
 │   ├── ProviderMalformed     an answer that cannot be understood
 │   ├── NoEmbedding           neither embedder gave vectors for the question
+│   ├── AnswerInterrupted     the reply broke off when a part of it had been shown already
 │   └── ProviderRefused       401, 403, 400, out of credit: page someone
 ├── IndexUnavailable      the vector store cannot be reached
 ├── IndexOutdated         the index does not fit the settings; a new ingest mends it
@@ -83,12 +84,15 @@ class ProviderError(RagError):
         http_status: int | None = None,
         retry_after_s: float | None = None,
         usage: Usage | None = None,
+        begun: bool = False,
     ):
+        """`usage`: what the failed call cost, as far as it is known. `begun`: a part of the reply was handed on already."""
         super().__init__(message)
         self.provider = provider
         self.http_status = http_status
         self.retry_after_s = retry_after_s
         self.usage = usage
+        self.begun = begun
 
 
 class ProviderBusy(ProviderError):
@@ -106,6 +110,12 @@ class ProviderDown(ProviderUnavailable):
 
 class NoEmbedding(ProviderError):
     code = "no_embedding"
+    retryable = False
+
+
+class AnswerInterrupted(ProviderError):
+    code = "answer_interrupted"
+    title = "The answer broke off"
     retryable = False
 
 

@@ -1,15 +1,18 @@
-"""Anthropic: a chat request in, a reply out, by the official SDK."""
+"""Anthropic: a chat request in, a reply out, whole or piece by piece, by the official SDK."""
+
+from collections.abc import Callable
+from typing import Any
 
 import anthropic
-import httpx2
 
-from costs.usage import Usage
-from rag.errors import ProviderError, ProviderMalformed, ProviderTimeout, ProviderUnavailable
+from rag.errors import ProviderError, ProviderMalformed
+from rag.providers.anthropic_errors import FAILURES, refused, translated
+from rag.providers.anthropic_stream import Received
+from rag.providers.anthropic_usage import NAME, usage_of
 from rag.providers.contracts import ChatReply, ChatRequest, Endpoint
+from rag.providers.deadline import Cancelled
 from rag.providers.deadline_transport import bounded
-from rag.providers.mapping import UNREADABLE, counted, error_for_status
-
-NAME = "anthropic"
+from rag.providers.mapping import UNREADABLE, worded
 
 
 class AnthropicChat:
@@ -19,48 +22,53 @@ class AnthropicChat:
             base_url=endpoint.base_url,
             max_retries=0,
             timeout=anthropic.Timeout(endpoint.timeout_s, connect=min(3.0, endpoint.timeout_s)),
-            http_client=bounded(anthropic.DefaultHttpxClient()),
+            http_client=bounded(anthropic.DefaultHttpxClient(follow_redirects=False)),
         )
 
     def send(self, request: ChatRequest) -> ChatReply:
-        body = request.body()
-        sampling = {"temperature": body.pop("temperature")} if "temperature" in body else None
+        received = Received()
         try:
-            return reply_of(self._client.messages.create(**body, extra_body=sampling))
-        except (anthropic.AnthropicError, httpx2.RequestError) as error:
-            raise translated(error) from error
+            body = arguments(request)
+            if request.on_text is not None:
+                return self._streamed(body, request.on_text, received)
+            return reply_of(self._client.messages.create(**body))
+        except FAILURES as error:
+            raise noted(translated(error), received) from error
         except UNREADABLE as error:
-            raise ProviderMalformed(f"anthropic: an answer that cannot be read: {error}", provider=NAME) from error
+            malformed = ProviderMalformed(f"anthropic: an answer that cannot be read: {error}", provider=NAME)
+            raise noted(malformed, received) from error
+        except Cancelled as cancelled:
+            cancelled.usage = received.usage()
+            raise
+
+    def _streamed(self, body: dict[str, Any], on_text: Callable[[str], None], received: Received) -> ChatReply:
+        with self._client.messages.create(**body, stream=True) as events:
+            for event in events:
+                if text := received.take(event):
+                    on_text(text)
+            return received.reply(events.response.headers.get("request-id", ""))
+
+
+def arguments(request: ChatRequest) -> dict[str, Any]:
+    """The body as the SDK takes it. Its signature knows no temperature any more, the API still does."""
+    body = request.body()
+    if "temperature" in body:
+        body["extra_body"] = {"temperature": body.pop("temperature")}
+    return body
 
 
 def reply_of(message: anthropic.types.Message) -> ChatReply:
+    if "error" in (message.model_extra or {}):
+        raise refused(message.model_extra, status=200, message="an error inside a success")
     if not message.content or message.stop_reason is None or message.usage is None:
         raise ProviderMalformed("anthropic: a reply without content, stop reason or usage", provider=NAME)
     text = "".join(block.text for block in message.content if block.type == "text")
-    return ChatReply(text, message.stop_reason, message.model, usage_of(message.usage), message._request_id or "")
+    usage = usage_of(message.usage)
+    return ChatReply(text, worded(message.stop_reason), worded(message.model), usage, message._request_id or "")
 
 
-def usage_of(usage: anthropic.types.Usage) -> Usage:
-    """Our split. Without the split by lifetime, writes count as 5-minute ones (the vendor's own rule)."""
-    written = counted(usage.cache_creation_input_tokens or 0)
-    split = usage.cache_creation
-    one_hour = counted((split.ephemeral_1h_input_tokens or 0) if split else 0)
-    return Usage(
-        input_tokens=counted(usage.input_tokens),
-        cache_write_5m=written - one_hour,
-        cache_write_1h=one_hour,
-        cache_read=counted(usage.cache_read_input_tokens or 0),
-        output_tokens=counted(usage.output_tokens),
-    )
-
-
-def translated(error: Exception) -> ProviderError:
-    if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):
-        return ProviderTimeout("anthropic: no answer in time", provider=NAME)
-    if isinstance(error, anthropic.APIResponseValidationError | httpx2.DecodingError):
-        return ProviderMalformed("anthropic: an answer that is not JSON", provider=NAME)
-    if isinstance(error, anthropic.APIStatusError):
-        status = 529 if error.type == "overloaded_error" else error.status_code
-        after = error.response.headers.get("retry-after")
-        return error_for_status(provider=NAME, status=status, message=error.message, retry_after=after)
-    return ProviderUnavailable(f"anthropic: {type(error).__name__}: {error}", provider=NAME)
+def noted(error: ProviderError, received: Received) -> ProviderError:
+    """The error with what the broken stream had said."""
+    error.begun = received.begun
+    error.usage = received.usage() or error.usage
+    return error

@@ -5,8 +5,8 @@ Every adapter and every wrapper (retry, metering) has the one method of `Provide
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from costs.usage import Usage
@@ -49,13 +49,18 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One generation. `system` holds the stable blocks in order; `temperature` None = the model takes none."""
+    """One generation. `system` holds the stable blocks in order; `temperature` None = the model takes none.
+
+    `on_text` is called with each piece of the reply as it comes; None = the reply is wanted as a whole. It is no part of what
+    is asked: the body, its fingerprint and the reply are the same either way.
+    """
 
     model: str
     system: tuple[str, ...]
     messages: tuple[Message, ...]
     max_tokens: int
     temperature: float | None = None
+    on_text: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
 
     def body(self) -> dict[str, Any]:
         """The request body as it goes over the wire, in Anthropic's format."""

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 
+from costs.usage import Usage
+
 PASSED = "the deadline of the whole call has passed"
 
 
@@ -29,6 +31,9 @@ class Cancelled(BaseException):
 
     Not an Exception, as in asyncio: the SDKs wrap every Exception as a failure of the wire, and this is none.
     """
+
+    usage: Usage | None = None
+    """What the call cost until then, as far as it said."""
 
 
 class Deadline:

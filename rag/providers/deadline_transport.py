@@ -1,9 +1,10 @@
 """Makes httpx and httpx2 clients obey `rag.providers.deadline`.
 
-No time-out of theirs bounds a whole call: each socket read has its own. Here the network backend below their connection pools
-is replaced, and nothing else: TLS contexts, proxies from the environment, pool limits, socket options and time-outs stay as
-they were. Two private attributes are touched (`HTTPTransport._pool`, `ConnectionPool._network_backend`), and two read
-(`Client._transport`, `Client._mounts`); `bounded` refuses a client that lacks them, and tests pin that they are honoured.
+No time-out of theirs bounds a whole call: each socket read has its own. Here their connection pools get a network backend of
+ours, and where nothing more than HTTP/1.1 without a proxy is asked for, a leaner pool takes their place. TLS contexts, proxies
+from the environment, pool limits, socket options and time-outs stay as they were. Two private attributes are touched
+(`HTTPTransport._pool`, `ConnectionPool._network_backend`), and read are `Client._transport`, `Client._mounts` and the pool's
+settings; `bounded` refuses a client that lacks them, and tests pin that they are honoured.
 """
 
 import socket
@@ -19,6 +20,7 @@ import httpx
 import httpx2
 
 from rag.providers.guarded_wire import PlainWire, TlsWire, Wire, connected, readable
+from rag.providers.lean_pool import LeanPool, Settings
 
 ClientT = TypeVar("ClientT", httpx.Client, httpx2.Client)
 
@@ -27,7 +29,8 @@ def bounded(client: ClientT) -> ClientT:
     """The same client; every call through it ends at the deadline of its caller, with the connection closed.
 
     The client reports it as its usual time-out (ConnectTimeout, WriteTimeout, ReadTimeout), whose message says so.
-    Only the wait for a free connection, in a pool at its limit, keeps to the client's own `pool` time-out instead.
+    In a pool at its limit the wait for a free connection ends at the deadline too (PoolTimeout), though not when cancelled;
+    behind a proxy it keeps to the client's own `pool` time-out instead.
     Raises TypeError for a client whose transports are not the library's own.
     """
     for transport in (client._transport, *client._mounts.values()):
@@ -50,7 +53,30 @@ def _install(transport: object) -> Any:
         raise TypeError(f"{type(pool)!r} has no network backend to replace: no deadline can be kept")
     pool.close()  # connections that were opened before would not obey
     pool._network_backend = backend
+    if type(pool) is backend.core.ConnectionPool:
+        pool = transport._pool = _lean(pool, backend)  # type: ignore[attr-defined]
     return pool
+
+
+def _lean(pool: Any, backend: "_Backend") -> Any:
+    """A leaner pool for a pool that needs no more than HTTP/1.1 over TCP, each connection tried once; else the same pool."""
+    try:
+        if pool._proxy or pool._uds or pool._http2 or not pool._http1 or pool._retries:
+            return pool
+        return LeanPool(
+            Settings(
+                core=backend.core,
+                backend=backend,
+                ssl_context=pool._ssl_context or backend.core.default_ssl_context(),
+                max_connections=pool._max_connections,
+                max_idle=pool._max_keepalive_connections,
+                keepalive_s=pool._keepalive_expiry,
+                local_address=pool._local_address,
+                socket_options=pool._socket_options,
+            )
+        )
+    except AttributeError as error:
+        raise TypeError(f"{type(pool)!r} does not say how it was set up: {error}") from error
 
 
 class _Stream:

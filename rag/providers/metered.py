@@ -53,8 +53,9 @@ class Metered(Generic[RequestT, ReplyT]):
             usage, estimated = billed_in_spite_of(error, request.estimate())
             self._record(request.model, at, started, error.code, usage, "", estimated)
             raise
-        except Cancelled:  # the client went away; what was sent until then was probably billed
-            self._record(request.model, at, started, "cancelled", request.estimate(), "", True)
+        except Cancelled as cancelled:  # the client went away; what was sent until then was probably billed
+            usage = cancelled.usage or request.estimate()
+            self._record(request.model, at, started, "cancelled", usage, "", True)
             raise
         self._record(request.model, at, started, "ok", reply.usage, reply.request_id, False)
         return reply
@@ -85,9 +86,9 @@ def billed_in_spite_of(error: ProviderError, estimate: Usage) -> tuple[Usage, bo
     """What a failed call cost, and whether that is an estimate.
 
     A refused call costs nothing. An answer that could be read but not used says what it cost. A call that was cut or timed out
-    may have been billed: its input is estimated.
+    may have been billed: its input is estimated. A stream that broke off told its input, and its output is estimated.
     """
     if error.usage is not None:
-        return error.usage, False
+        return error.usage, error.begun
     cut = isinstance(error, ProviderUnavailable) and error.http_status is None
     return (estimate, True) if cut or isinstance(error, ProviderTimeout) else (Usage(), False)

@@ -10,19 +10,20 @@ from functools import lru_cache
 from typing import Any
 
 import httpx
-import requests
 
 from rag.providers.deadline_transport import bounded
 
 CONNECT_S = 3.0
-KNOWN = frozenset({500, 502, 503, 504})
 
 
-class UnknownStatus(Exception):
-    """A server error that the SDK does not know, and would take for success. It passes through the SDK untouched."""
+class NoSuccess(Exception):
+    """An answer that is no success, with what it said. It passes through the SDK untouched.
 
-    def __init__(self, status: int, retry_after: str | None) -> None:
-        super().__init__(f"status {status}")
+    The SDK itself would take a redirect or an unknown server error for success, and lose the headers of some refusals.
+    """
+
+    def __init__(self, status: int, message: str, retry_after: str | None) -> None:
+        super().__init__(message)
         self.status = status
         self.retry_after = retry_after
 
@@ -35,23 +36,27 @@ class HttpxSession:
     def request(
         self, method: str, url: str, *, headers: Mapping[str, str], data: Any, timeout: float, **unused: Any
     ) -> httpx.Response:
-        """Raises requests' own exceptions, which the SDK translates; a time-out is one number, for each read."""
+        """Raises httpx's own exceptions, which the SDK lets through; a time-out is one number, for each read."""
         limits = httpx.Timeout(timeout, connect=min(CONNECT_S, timeout))
-        try:
-            answer = client(os.getpid()).request(method, url, headers=headers, content=data, timeout=limits)
-        except httpx.TimeoutException as error:
-            raise requests.ReadTimeout(error) from error
-        except httpx.RequestError as error:
-            raise requests.ConnectionError(error) from error
-        if answer.status_code >= 500 and answer.status_code not in KNOWN:
-            raise UnknownStatus(answer.status_code, answer.headers.get("retry-after"))
+        answer = client(os.getpid()).request(method, url, headers=headers, content=data, timeout=limits)
+        if not answer.is_success:
+            raise NoSuccess(answer.status_code, reason(answer), answer.headers.get("retry-after"))
         return answer
 
     def close(self) -> None:
         """Nothing: the connections belong to the process, not to the session."""
 
 
+def reason(answer: httpx.Response) -> str:
+    """The vendor's `detail`, where there is one."""
+    try:
+        detail = answer.json()["detail"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        detail = None
+    return detail if isinstance(detail, str) else f"status {answer.status_code}"
+
+
 @lru_cache(maxsize=1)
 def client(pid: int) -> httpx.Client:
     """Connections must not cross a fork, so the client is keyed by the process."""
-    return bounded(httpx.Client())
+    return bounded(httpx.Client(follow_redirects=False))

@@ -28,6 +28,11 @@ def delay(*, policy: RetryPolicy, attempt: int, retry_after_s: float | None, cha
     return max(backoff, retry_after_s or 0.0)
 
 
+def worth_trying_again(error: ProviderError, policy: RetryPolicy) -> bool:
+    """Whether the same call may succeed soon. A reply of which a part was handed on must not be begun anew."""
+    return error.retryable and not error.begun and (error.retry_after_s or 0) <= policy.patience_s
+
+
 class Retrying(Generic[RequestT, ReplyT]):
     """Tries again what may succeed; gives up early where `hopeless(seconds)` says that waiting so long leaves no time."""
 
@@ -51,7 +56,7 @@ class Retrying(Generic[RequestT, ReplyT]):
             try:
                 return self._inner.send(request)
             except ProviderError as error:
-                if not error.retryable or (error.retry_after_s or 0) > self._policy.patience_s:
+                if not worth_trying_again(error, self._policy):
                     raise
                 wait = delay(
                     policy=self._policy, attempt=attempt, retry_after_s=error.retry_after_s, chance=self._draw()

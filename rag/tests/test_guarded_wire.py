@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 from rag.providers.deadline import Cancelled, deadline
 from rag.providers.deadline_transport import bounded
 from rag.tests.slow_server import SlowServer, running
-from rag.tests.timing import cancelled_after, seconds_until
+from rag.tests.timing import cancelled_after, seconds_until, settled
 
 TIME_S = 0.3
 LATE_S = 0.2
@@ -112,6 +112,7 @@ def test_tls_keeps_the_deadline(certificate: Certificate, secure: SlowServer, li
 
     assert cut_on_time(library, lambda: ask(client, secure.port, fault))
     assert len(ask(client, secure.port)["whole"]) == 100_000
+    assert settled(lambda: secure.open, 1) == 1
 
 
 @LIBRARIES
@@ -123,6 +124,46 @@ def test_a_large_answer_and_a_large_question_pass_through_tls(
     for _ in range(3):
         assert len(ask(client, secure.port, filler="y" * 60_000)["whole"]) == 100_000
     assert secure.opened == 1
+
+
+@LIBRARIES
+def test_tls_names_the_host_and_speaks_http_1_only(certificate: Certificate, library: Any) -> None:
+    named: list[str | None] = []
+    context = certificate.server()
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    context.sni_callback = lambda tls, name, _: named.append(name)
+    with running(SlowServer(answers={"/": {}}), tls=context) as server:
+        client = bounded(library.Client(verify=certificate.client()))
+        more: Any = {"extensions": {"sni_hostname": "localhost"}, "json": {"model": "m"}}
+
+        client.post(f"https://127.0.0.1:{server.port}/", json={"model": "m"})
+        with pytest.raises(library.ConnectError, match="not valid for 'localhost'"):
+            client.post(f"https://127.0.0.1:{server.port}/", **more)
+        [connection] = client._transport._pool._idle
+        client.close()
+
+    assert (named[-1], connection.origin.host) == ("localhost", "127.0.0.1")
+
+
+@LIBRARIES
+def test_a_second_answer_in_another_tls_record_is_never_read_as_the_next(
+    certificate: Certificate, library: Any
+) -> None:
+    async def twice(reader: StreamReader, writer: StreamWriter) -> None:
+        with suppress(EOFError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                head = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
+                writer.writelines([head + b"ours", head + b"evil"])  # two records, one packet
+        writer.transport.abort()
+
+    with running(SlowServer(), twice, certificate.server()) as server:
+        client = bounded(library.Client(verify=certificate.client()))
+
+        answers = [client.get(f"https://127.0.0.1:{server.port}/").text for _ in range(20)]
+        client.close()
+
+    assert answers == ["ours"] * 20
 
 
 @LIBRARIES
