@@ -15,7 +15,7 @@ import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.cache import cache
+from django.core.cache import caches
 from rest_framework.test import APIClient
 
 from rag.ingest import IngestReport, ingest
@@ -163,7 +163,8 @@ def fresh_state(tmp_path: Path) -> Iterator[None]:
     """Every test writes its traces into a folder of its own, and finds the cache empty."""
     old = settings.TRACE_DIR
     settings.TRACE_DIR = tmp_path / "traces"
-    cache.clear()
+    for cache in caches.all(initialized_only=True):
+        cache.clear()
     yield
     settings.TRACE_DIR = old
 

@@ -99,6 +99,7 @@ def main() -> None:
     questions = [question.question for question in load_questions(DATASET)]
     with web(environment()) as (url, pid), httpx.Client(base_url=url, timeout=60) as client:
         client.headers["Authorization"] = f"Bearer {manage('apikey', 'create', 'bench').strip()}"
+        client.headers["Cache-Control"] = "no-cache"
         print(f"web worker at rest: {rss_mb(pid):.0f} MB RSS\n")
         print("| request | n | web CPU ms | wall p50 ms | wall p95 ms |\n| --- | --- | --- | --- | --- |")
         print(row("/healthz", *measured(pid, [partial(client.get, "/healthz")] * 500)))

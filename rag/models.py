@@ -290,3 +290,46 @@ class TraceSummary(models.Model):
 
     def __str__(self) -> str:
         return self.trace_id
+
+
+class Outage(models.Model):
+    """A stretch of time in which a provider failed what was asked of it. `ended_at` null: it lasts."""
+
+    class Provider(models.TextChoices):
+        ANTHROPIC = "anthropic", "anthropic"
+        VOYAGE = "voyage", "voyage"
+        OPENAI = "openai", "openai"
+        COHERE = "cohere", "cohere"
+        CHROMA = "chroma", "chroma"
+
+    provider = models.CharField(max_length=40, choices=Provider)
+    started_at = models.DateTimeField(help_text="when the first call that failed was begun")
+    last_failure_at = models.DateTimeField(help_text="when the latest failure was known")
+    ended_at = models.DateTimeField(null=True, blank=True, help_text="when the first call that succeeded was begun")
+    failures = models.PositiveIntegerField(default=1, help_text="requests that met it")
+    reason = models.CharField(max_length=40, help_text="the outcome of the first call that failed")
+    first_trace_id = models.CharField("first trace", max_length=40)
+
+    class Meta:
+        constraints = [
+            # also serves the look-up of the open ones, which every question counts
+            models.UniqueConstraint(
+                fields=["provider"], condition=models.Q(ended_at=None), name="one_open_outage_per_provider"
+            ),
+        ]
+        indexes = [
+            # the newest first
+            models.Index(fields=["-started_at"], name="outage_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} from {self.started_at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.ended_at is None
+
+    @property
+    def duration(self) -> timedelta | None:
+        """From the first failed call to the first successful one; None while it lasts."""
+        return None if self.ended_at is None else self.ended_at - self.started_at

@@ -19,7 +19,8 @@ class Module:
     """One configuration. Candidates and `top_k` are numbers of chunks; `bm25_candidates=0` means vectors alone.
 
     `transform` is one of TRANSFORMS, or `auto`: chosen per question. With `fallbacks` a provider that fails degrades the answer
-    where docs/failures.md says so; without, it fails the request, so that an evaluation measures one thing.
+    where docs/failures.md says so; without, it fails the request, so that an evaluation measures one thing. With `answer_cache`
+    the same question within minutes gets the same answer, for nothing.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Module:
     top_k: int = 5
     transform: str = "simple"
     fallbacks: bool = False
+    answer_cache: bool = False
 
     def config(self) -> dict[str, Any]:
         """The knobs as plain values, for traces and replays."""
@@ -48,7 +50,7 @@ MODULES = {
         Module(name="m2-chunking", chunker="structural"),
         HYBRID,
         replace(HYBRID, name="m4-transform", transform=AUTO),
-        replace(HYBRID, name="m6-production", transform=AUTO, fallbacks=True),
+        replace(HYBRID, name="m6-production", transform=AUTO, fallbacks=True, answer_cache=True),
     )
 }
 

@@ -6,15 +6,16 @@ one after the other: BM25 takes a fraction of a millisecond, less than handing i
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from prompts.texts import PromptText
-from rag.errors import NoEmbedding, ProviderError, ProviderTimeout
+from rag.errors import AnswerInterrupted, NoEmbedding, ProviderError, ProviderTimeout
 from rag.generate import NOTHING_FOUND, checked_answer, generation_request, packed
 from rag.modules import Module
 from rag.providers.contracts import ChatModel, Embedder, EmbedRequest, Reranker, RerankRequest
 from rag.retrieval.fusion import reciprocal_rank_fusion
+from rag.streaming import AnswerStream
 from rag.trace import Trace
 from rag.transforms import Transformer, simple
 from rag.values import Answer, Hit, Outcome, Passage, Searches, Source, indexed_text
@@ -36,6 +37,13 @@ class Passages(Protocol):
     def load(self, keys: Sequence[str]) -> dict[str, Passage]:
         """The live passages among those keys."""
         ...
+
+
+class Listener(Protocol):
+    """Is told of an answer while it is made. What it gets by `delta` adds up to the text of the answer."""
+
+    def sources(self, sources: Sequence[Source]) -> None: ...
+    def delta(self, text: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +85,29 @@ class Parts:
     fallback: Fallback | None = None
 
 
-def answer(question: str, parts: Parts, trace: Trace) -> Outcome:
+def answer(question: str, parts: Parts, trace: Trace, listener: Listener | None = None) -> Outcome:
     """Answer one question, leaving every step in the trace. Raises ProviderError, IndexUnavailable, IndexOutdated.
 
     Where the module allows fallbacks, what could not be had is left out or replaced, and the trace says so in `degraded`.
+    With a listener the reply is streamed, and one that breaks off after its beginning was shown raises AnswerInterrupted.
     """
     searches = transformed(question, parts, trace)
     fused = retrieved(searches, parts, trace)
     sources = packed(ranked(question, fused, parts, trace))
     trace.sources = sources
-    if not sources:
-        return finished(Answer(NOTHING_FOUND, False, (), 0, None), sources, searches, trace)
-    return finished(generated(question, sources, parts, trace), sources, searches, trace)
+    if listener is not None:
+        listener.sources(sources)
+    return finished(written(question, sources, parts, trace, listener), sources, searches, trace)
+
+
+def written(question: str, sources: Sequence[Source], parts: Parts, trace: Trace, listener: Listener | None) -> Answer:
+    stream = AnswerStream((source.passage.key for source in sources), listener.delta) if listener else None
+    answer = (
+        generated(question, sources, parts, trace, stream) if sources else Answer(NOTHING_FOUND, False, (), 0, None)
+    )
+    if listener is not None and stream is not None and not stream.begun:
+        listener.delta(answer.text)
+    return answer
 
 
 def transformed(question: str, parts: Parts, trace: Trace) -> Searches:
@@ -205,7 +224,9 @@ def reranked(question: str, hits: Sequence[Hit], live: dict[str, Passage], parts
     return [Hit(hits[index].key, round(score, 8)) for index, score in reply.ranking]
 
 
-def generated(question: str, sources: Sequence[Source], parts: Parts, trace: Trace) -> Answer:
+def generated(
+    question: str, sources: Sequence[Source], parts: Parts, trace: Trace, stream: AnswerStream | None
+) -> Answer:
     request = generation_request(
         question=question,
         passages=[source.passage for source in sources],
@@ -218,17 +239,27 @@ def generated(question: str, sources: Sequence[Source], parts: Parts, trace: Tra
     trace.request_sha256 = request.fingerprint()
     try:
         with trace.step("generate"):
-            reply = parts.chat.send(request)
-    except ProviderTimeout as error:
+            reply = parts.chat.send(replace(request, on_text=stream.feed if stream else None))
+    except ProviderError as error:
+        if stream is not None and stream.begun:
+            raise AnswerInterrupted(f"the answer broke off: {error}", provider=error.provider) from error
+        if not isinstance(error, ProviderTimeout):
+            raise
         degrade("generation_timeout", error, parts, trace)
         return Answer(TOO_LATE, False, (), 0, None)
+    if stream is not None:
+        stream.finish()
     return checked_answer(reply, sources=sources)
 
 
 def finished(checked: Answer, sources: tuple[Source, ...], searches: Searches, trace: Trace) -> Outcome:
+    note_answer(checked, trace)
+    return Outcome(checked, tuple(sources), searches.transform, trace.degraded)
+
+
+def note_answer(checked: Answer, trace: Trace) -> None:
     trace.final_answer = checked.text
     trace.answered = checked.answered
     trace.citations = checked.citations
     trace.citations_removed = checked.removed
     trace.stop_reason = checked.stop_reason
-    return Outcome(checked, sources, searches.transform, trace.degraded)

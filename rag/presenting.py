@@ -21,9 +21,10 @@ def answer_body(answered: Answered) -> dict[str, Any]:
         "corpus": trace.corpus,
         "corpus_version": trace.corpus_version,
         "model": trace.model,
-        "cache": {"answer": trace.answer_cache, "prompt": trace.prompt_cache()},
+        "cache": {"answer": trace.answer_cache, "prompt": trace.prompt_cache(), "from": trace.answer_from},
         "degraded": list(outcome.degraded),
         "cost_usd": number(trace.cost_usd),
+        "avoided_usd": number(trace.avoided_usd),
         "latencies_ms": trace.latencies(),
         "provider_mode": trace.provider_mode,
     }

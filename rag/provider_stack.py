@@ -61,6 +61,11 @@ def _breaker(pid: int, vendor: str) -> Breaker:
     return Breaker(BreakerPolicy(), now=time.monotonic)
 
 
+def forget_breakers() -> None:
+    """Believe the best of every provider again."""
+    _breaker.cache_clear()
+
+
 def breaker_states() -> dict[str, Snapshot]:
     """What this process believes of each provider."""
     return {vendor: breaker(vendor).snapshot() for vendor in settings.PROVIDERS}

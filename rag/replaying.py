@@ -10,6 +10,7 @@ from rag.errors import RagError
 from rag.generate import generation_request
 from rag.models import Chunk
 from rag.modules import MODULES
+from rag.trace_reading import find_line
 from rag.values import Passage, Question, sha256
 
 
@@ -38,6 +39,8 @@ class Replay:
 
 def replay(line: dict[str, Any]) -> Replay:
     """Compare a trace with what is stored and active now."""
+    if line.get("answer_from"):
+        return replay_of_kept(line)
     if line["request_sha256"] is None:
         return Replay(line["trace_id"], None, tuple(todays_differences(line)))
     differences = [*prompt_differences(line), *source_differences(line)]
@@ -47,6 +50,17 @@ def replay(line: dict[str, Any]) -> Replay:
         if not rebuilt:
             differences.append(Difference("request", line["request_sha256"], rebuilt_sha256(line)))
     return Replay(line["trace_id"], rebuilt, (*differences, *todays_differences(line)))
+
+
+def replay_of_kept(line: dict[str, Any]) -> Replay:
+    """An answer from the cache is as reproducible as the request that made it."""
+    maker = find_line(line["answer_from"]["trace_id"])
+    if maker is None:
+        return Replay(line["trace_id"], False, (Difference("the trace that made it", "there", "gone"),))
+    made = replay(maker)
+    same = maker["final_answer"] == line["final_answer"]
+    altered = () if same else (Difference("answer", str(line["final_answer"]), str(maker["final_answer"])),)
+    return Replay(line["trace_id"], made.rebuilt, (*altered, *made.differences))
 
 
 def prompt_differences(line: dict[str, Any]) -> list[Difference]:

@@ -64,6 +64,7 @@ class Trace:
     citations: tuple[str, ...] = ()
     citations_removed: int = 0
     answer_cache: str = "off"
+    answer_from: dict[str, Any] | None = None
     avoided_usd: Decimal = Decimal(0)
     degraded: tuple[str, ...] = ()
     attempts: Sequence[Attempt] = ()
@@ -139,6 +140,7 @@ class Trace:
             "user_id": self.user_id,
             "sub_queries": list(self.sub_queries),
             "answer_cache": self.answer_cache,
+            "answer_from": self.answer_from,
             "avoided_usd": number(self.avoided_usd),
             "prompt_cache": {
                 "read": usage.cache_read,

@@ -61,13 +61,17 @@ def storable(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question as asked, with the names that the caller chose and None for what they left to the defaults."""
+    """One question as asked, with the names that the caller chose and None for what they left to the defaults.
+
+    `anew`: no kept answer is wanted.
+    """
 
     text: str
     corpus: str
     module: str
     transform: str | None = None
     top_k: int | None = None
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

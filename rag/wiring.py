@@ -23,9 +23,10 @@ from prompts.models import Activation
 from prompts.texts import PromptText
 from prompts.versions import active_texts
 from rag import clock, provider_stack
+from rag.cache import answer_key
 from rag.embedding import EmbedderSpec
 from rag.errors import CorpusNotReady, IndexOutdated, UnknownCorpus
-from rag.models import ChunkSet, Corpus, VectorIndex
+from rag.models import ChunkSet, Corpus, Outage, VectorIndex
 from rag.modules import Module, find_module, with_request
 from rag.pipeline import Fallback, Models, Parts
 from rag.providers.metered import Meter
@@ -40,9 +41,12 @@ from rag.transforms import Transformer
 from rag.values import Question
 
 ANALYZER = Analyzer()
+ANSWERED_WITH = ("answer", "choose", "hyde", "multi_query", "decompose")
+"""the prompts that have a part in an answer"""
 STAMP = f"""
     SELECT active_version_id, url_template, (SELECT MAX(id) FROM {Activation._meta.db_table}),
-           (SELECT MAX(id) FROM {ModelPrice._meta.db_table})
+           (SELECT MAX(id) FROM {ModelPrice._meta.db_table}),
+           (SELECT COUNT(*) FROM {Outage._meta.db_table} WHERE ended_at IS NULL)
     FROM {Corpus._meta.db_table} WHERE slug = %s
 """  # noqa: S608 - table names of our own models
 
@@ -66,16 +70,20 @@ class Wired:
     serving: Serving
     meter: Meter
     provider_mode: str
+    open_outages: int
+    answer_key: str | None
+    """under which the answer is kept; None where the module keeps none"""
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Changes whenever something that answers depend on was activated."""
+    """Changes whenever something that answers depend on was activated. `open_outages` is told along and keys no cache."""
 
     version_id: int
     url_template: str
     prompts: int | None
     prices: int | None
+    open_outages: int
 
 
 def parts_for(question: Question) -> Wired:
@@ -98,7 +106,22 @@ def parts_for(question: Question) -> Wired:
         passages=StoredPassages(chunk_set_id=serving.chunk_set_id, url_template=serving.url_template),
         fallback=fallback_space(serving, module, meter),
     )
-    return Wired(parts, serving, meter, provider_stack.provider_mode(module))
+    mode = provider_stack.provider_mode(module)
+    key = cache_key(question.text, parts, stamp, prompts, mode) if module.answer_cache else None
+    return Wired(parts, serving, meter, mode, stamp.open_outages, key)
+
+
+def cache_key(text: str, parts: Parts, stamp: Stamp, prompts: Mapping[str, PromptText], mode: str) -> str:
+    """Everything that the answer to a question depends on, and the links of its sources."""
+    told = configuration(parts) | {
+        "corpus_version": stamp.version_id,
+        "url_template": stamp.url_template,
+        "answer_model": parts.models.answer,
+        "transform_model": settings.TRANSFORM_MODEL,
+        "prompts": {name: prompts[name].content_hash for name in ANSWERED_WITH},
+        "mode": mode,
+    }
+    return answer_key(text, configuration=told)
 
 
 def configuration(parts: Parts) -> dict[str, Any]:
@@ -118,10 +141,10 @@ def current_stamp(corpus: str) -> Stamp:
         row = cursor.fetchone()
     if row is None:
         raise UnknownCorpus(f"there is no corpus {corpus!r}; GET /api/corpora lists them")
-    version_id, url_template, prompts, prices = row
+    version_id, url_template, prompts, prices, open_outages = row
     if version_id is None:
         raise CorpusNotReady(f"the corpus {corpus!r} has no active version yet: ingest documents into it first")
-    return Stamp(version_id, url_template, prompts, prices)
+    return Stamp(version_id, url_template, prompts, prices, open_outages)
 
 
 @lru_cache(maxsize=4)

@@ -11,7 +11,7 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 
 from rag import provider_stack, wiring
-from rag.models import Corpus
+from rag.models import Corpus, Outage
 
 
 @never_cache
@@ -24,13 +24,22 @@ def readyz(request: HttpRequest) -> JsonResponse:
     """200 when everything is there, else 503; each part says `ok` or what is wrong with it."""
     parts = {name: check() for name, check in CHECKS.items()}
     ready = all(state == "ok" for state in parts.values())
-    body = {"status": "ready" if ready else "not ready", "parts": parts, "breakers": breakers()}
+    told = {"breakers": breakers(), "outages": outages()}
+    body = {"status": "ready" if ready else "not ready", "parts": parts, **told}
     return JsonResponse(body, status=200 if ready else 503)
 
 
 def breakers() -> dict[str, str]:
     """What this process believes of the providers. An open breaker does not make the service unready: it degrades."""
     return {vendor: snapshot.state.value for vendor, snapshot in provider_stack.breaker_states().items()}
+
+
+def outages() -> list[str] | None:
+    """The providers with an open outage, whichever process met it; None when the database does not answer."""
+    try:
+        return list(Outage.objects.filter(ended_at=None).order_by("provider").values_list("provider", flat=True))
+    except DatabaseError:
+        return None
 
 
 def database() -> str:

@@ -130,14 +130,25 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 REDIS_URL = env.str("REDIS_URL", default="")
 WEB_PROCESSES = env.int("WEB_PROCESSES", default=1)
 WEB_THREADS = env.int("WEB_THREADS", default=16)
-CACHES: dict[str, dict[str, Any]] = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "answers": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "answers",
+        "OPTIONS": {"MAX_ENTRIES": 2_000},
+    },
+}
 if REDIS_URL:
-    CACHES["default"] = {
+    redis = {
         "BACKEND": "django_redis.cache.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": env.str("CACHE_PREFIX", default="ragsite"),
         "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5, "IGNORE_EXCEPTIONS": True},
     }
+    zlib = {"COMPRESSOR": "django_redis.compressors.zlib.ZlibCompressor"}
+    CACHES = {"default": redis, "answers": redis | {"OPTIONS": redis["OPTIONS"] | zlib}}
+ANSWER_CACHE_TTL_S = env.int("ANSWER_CACHE_TTL_S", default=300)
+STALE_ANSWER_TTL_S = env.int("STALE_ANSWER_TTL_S", default=86_400)
 
 # Celery: Redis, or files below DATA_DIR. No result backend: a job's state is a row.
 BROKER_DIR = DATA_DIR / "broker"
@@ -324,6 +335,22 @@ UNFOLD = {
                     {"title": "Prices", "icon": "sell", "link": reverse_lazy("admin:costs_modelprice_changelist")},
                     {"title": "API keys", "icon": "key", "link": reverse_lazy("admin:rag_apikey_changelist")},
                     {"title": "Users", "icon": "group", "link": reverse_lazy("admin:auth_user_changelist")},
+                ],
+            },
+            {
+                "title": "Operate",
+                "items": [
+                    {
+                        "title": "Outages",
+                        "icon": "monitor_heart",
+                        "link": reverse_lazy("admin:rag_outage_changelist"),
+                    },
+                    {
+                        "title": "Drill",
+                        "icon": "emergency",
+                        "link": reverse_lazy("drill"),
+                        "permission": lambda request: request.user.is_superuser,
+                    },
                 ],
             },
         ],

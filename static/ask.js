@@ -132,7 +132,7 @@ function bar(stage, spent, longest) {
 
 function payload() {
   const { corpus, module, transform, top_k } = form.elements;
-  const asked = { question: question.value, corpus: corpus.value, module: module.value };
+  const asked = { question: question.value, corpus: corpus.value, module: module.value, stream: true };
   if (transform.value) asked.transform = transform.value;
   if (top_k.value) asked.top_k = Number(top_k.value);
   return asked;
@@ -148,24 +148,68 @@ async function ask(event) {
       headers: { "Content-Type": "application/json", "X-CSRFToken": form.elements.csrfmiddlewaretoken.value },
       body: JSON.stringify(payload()),
     });
-    const body = await response.json();
-    if (response.ok) show(body);
-    else refuse(body);
+    if (!response.ok) breakOff(await response.json());
+    else if (!(await follow(response.body))) throw new SyntaxError("the stream ended before the answer did");
   } catch (error) {
     const gone = error instanceof TypeError ? "The server cannot be reached." : "The server sent something that is no answer.";
-    refuse({ title: "No answer", detail: `${gone} Try again.` });
+    breakOff({ title: "No answer", detail: `${gone} Try again.` });
   } finally {
     busy(false);
   }
 }
 
-function show(body) {
+// Act on the events as they come; tells whether the last of them was there.
+async function follow(stream) {
+  const body = { answer: "", answered: true, sources: [], citations: [] };
+  for await (const { name, data } of events(stream)) {
+    if (name === "sources") begin(Object.assign(body, data));
+    else if (name === "delta") showAnswer({ ...body, answer: (body.answer += data.text) });
+    else if (name === "error") breakOff(data);
+    else if (name === "done") finish(data);
+    if (name === "done" || name === "error") return true;
+  }
+  return false;
+}
+
+async function* events(stream) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let held = "";
+  for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) {
+    const frames = (held + value).split("\n\n");
+    held = frames.pop();
+    for (const frame of frames) {
+      const match = /^event: (.*)\ndata: (.*)$/.exec(frame);
+      if (match) yield { name: match[1], data: JSON.parse(match[2]) };
+    }
+  }
+}
+
+function begin(body) {
+  showSources(body);
+  showAnswer(body);
+  part("answer").setAttribute("aria-busy", "true");
+  part("status").textContent = "Writing the answer…";
+  part("receipt").hidden = true;
+  part("result").hidden = false;
+  part("result").scrollIntoView({ behavior: "smooth", block: "nearest" });
+}
+
+function finish(body) {
+  part("answer").setAttribute("aria-busy", "false");
   showAnswer(body);
   showSources(body);
   showReceipt(body);
+  part("receipt").hidden = false;
   part("result").hidden = false;
   part("answer-title").focus({ preventScroll: true });
-  part("result").scrollIntoView({ behavior: "smooth", block: "nearest" });
+}
+
+// What was shown of an answer that broke off does not stand.
+function breakOff(problem) {
+  part("answer").setAttribute("aria-busy", "false");
+  part("answer").replaceChildren();
+  part("result").hidden = true;
+  refuse(problem);
 }
 
 function refuse(problem) {
@@ -182,6 +226,7 @@ function busy(on) {
   form.classList.toggle("busy", on);
   part("submit").disabled = on;
   part("status").hidden = !on;
+  part("status").textContent = "Looking through the documents…";
   if (on) {
     part("problem").hidden = true;
     part("result").hidden = true;

@@ -1,5 +1,5 @@
 """Django looks for a module `admin` in every app. This one is a package, so its pages are named here to be found."""
 
-from rag.admin import corpora, ingests, keys, traces
+from rag.admin import corpora, ingests, keys, outages, traces
 
-__all__ = ["corpora", "ingests", "keys", "traces"]
+__all__ = ["corpora", "ingests", "keys", "outages", "traces"]

@@ -35,10 +35,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """The problem document for anything that a view raised. Unknown errors become a plain 500, told in the log."""
     view = context["view"]
     trace_id = getattr(view, "trace_id", None) or new_trace_id()
-    problem, headers = problem_of(error, trace_id)
-    log.info("problem", extra={"trace_id": trace_id, "status": problem["status"], "code": problem["code"]})
-    if problem["status"] >= 500 and not isinstance(error, RagError):
-        log.error("unexpected error", exc_info=error, extra={"trace_id": trace_id})
+    problem, headers = problem_told(error, trace_id)
     note_refusal = getattr(view, "note_refusal", None)
     try:
         if note_refusal is not None:
@@ -46,6 +43,15 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     except RagError as failure:  # the trace could not be written: that is the news
         problem, headers = problem_of(failure, trace_id)
     return Response(problem, status=problem["status"], headers=headers, content_type=CONTENT_TYPE)
+
+
+def problem_told(error: Exception, trace_id: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The problem document and its headers, with a word to the log."""
+    problem, headers = problem_of(error, trace_id)
+    log.info("problem", extra={"trace_id": trace_id, "status": problem["status"], "code": problem["code"]})
+    if problem["status"] >= 500 and not isinstance(error, RagError):
+        log.error("unexpected error", exc_info=error, extra={"trace_id": trace_id})
+    return problem, headers
 
 
 def problem_of(error: Exception, trace_id: str) -> tuple[dict[str, Any], dict[str, str]]:

@@ -17,6 +17,7 @@ class AskSerializer(serializers.Serializer[Question]):
     module = serializers.CharField(required=False, max_length=40, help_text="`m6-production`, or short: `m6`")
     transform = serializers.ChoiceField(choices=(*TRANSFORMS, AUTO), required=False)
     top_k = serializers.IntegerField(required=False, min_value=1, max_value=20, help_text="sources sent to the model")
+    stream = serializers.BooleanField(required=False, default=False, help_text="answer as server-sent events")
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, dict):
@@ -40,6 +41,7 @@ class AskSerializer(serializers.Serializer[Question]):
             module=validated_data.get("module") or settings.DEFAULT_MODULE,
             transform=validated_data.get("transform"),
             top_k=validated_data.get("top_k"),
+            anew=self.context.get("anew", False),
         )
 
 
@@ -52,9 +54,19 @@ class SourceSerializer(serializers.Serializer[Any]):
     score = serializers.FloatField()
 
 
+class KeptAnswerSerializer(serializers.Serializer[Any]):
+    trace_id = serializers.CharField(help_text="the request that made the answer")
+    age_s = serializers.IntegerField()
+
+
 class CacheSerializer(serializers.Serializer[Any]):
-    answer = serializers.CharField(help_text="off, miss or hit")
+    answer = serializers.CharField(
+        help_text="off, bypass, miss, hit, or stale: an older answer, because no new one could be had"
+    )
     prompt = serializers.CharField(help_text="off, write or read")
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        return super().get_fields() | {"from": KeptAnswerSerializer(allow_null=True)}
 
 
 class AnswerSerializer(serializers.Serializer[Any]):
@@ -72,6 +84,7 @@ class AnswerSerializer(serializers.Serializer[Any]):
     cache = CacheSerializer()
     degraded = serializers.ListField(child=serializers.CharField())
     cost_usd = serializers.FloatField(allow_null=True, help_text="null: a model without a known price was used")
+    avoided_usd = serializers.FloatField(help_text="what the answer cost when it was made, if it came from the cache")
     latencies_ms = serializers.DictField(child=serializers.FloatField(allow_null=True))
     provider_mode = serializers.CharField(help_text="live or simulated")
 

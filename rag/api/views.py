@@ -2,27 +2,35 @@
 
 from typing import Any
 
+from django.http.response import HttpResponseBase
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.exceptions import NotFound
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from rag import ask, trace_reading
 from rag.api import schema  # noqa: F401 - registers the authentication schemes
-from rag.api.errors import CONTENT_TYPE
+from rag.api.errors import CONTENT_TYPE as PROBLEM_TYPE
 from rag.api.serializers import AnswerSerializer, AskSerializer, CorpusSerializer, ProblemSerializer
+from rag.api.streams import CONTENT_TYPE, EventStreamRenderer, streamed_answer
 from rag.api.throttles import AskThrottle, ReadThrottle
 from rag.corpus_list import corpus_list
 from rag.models import ApiKey
 from rag.presenting import answer_body
 from rag.trace import new_trace_id
 
+EVENTS = OpenApiResponse(
+    OpenApiTypes.STR,
+    description="with `stream`: the events meta, sources, delta*, then done (this very answer) or error",
+)
 PROBLEM = OpenApiResponse(ProblemSerializer, description="a problem document")
 
 
 def problems(*statuses: int) -> dict[tuple[int, str], OpenApiResponse]:
-    return {(status, CONTENT_TYPE): PROBLEM for status in statuses}
+    return {(status, PROBLEM_TYPE): PROBLEM for status in statuses}
 
 
 class AskView(APIView):
@@ -30,6 +38,7 @@ class AskView(APIView):
 
     required_scope = "ask"
     throttle_classes = [AskThrottle]
+    renderer_classes = [JSONRenderer, EventStreamRenderer]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.trace_id = new_trace_id()
@@ -39,16 +48,22 @@ class AskView(APIView):
     @extend_schema(
         operation_id="ask",
         request=AskSerializer,
-        responses={200: AnswerSerializer, **problems(400, 401, 403, 404, 409, 415, 429, 503)},
+        responses={
+            (200, "application/json"): AnswerSerializer,
+            (200, CONTENT_TYPE): EVENTS,
+            **problems(400, 401, 403, 404, 409, 415, 429, 503),
+        },
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: Request) -> HttpResponseBase:
         """Answer a question from the documents of a corpus, with citations."""
-        form = AskSerializer(data=request.data)
+        form = AskSerializer(data=request.data, context={"anew": asks_anew(request)})
         form.is_valid(raise_exception=True)
         question = form.save()
         self.traced = True
+        if form.validated_data["stream"]:
+            return streamed_answer(question=question, caller=caller_of(request), trace_id=self.trace_id)
         answered = ask.ask(question=question, caller=caller_of(request), trace_id=self.trace_id)
-        return Response(answer_body(answered))
+        return Response(answer_body(answered), content_type="application/json")
 
     def note_refusal(self, problem: dict[str, Any]) -> None:
         """Trace what never became a question. What a stranger sent is not kept."""
@@ -97,6 +112,12 @@ def caller_of(request: Request) -> ask.Caller:
         api_key_id=key.pk if isinstance(key, ApiKey) else None,
         user_id=user.pk if user is not None and user.is_authenticated else None,
     )
+
+
+def asks_anew(request: Request) -> bool:
+    """Whether the client wants no kept answer (RFC 9111, section 5.2.1.4)."""
+    wishes = request.headers.get("Cache-Control", "").lower().split(",")
+    return "no-cache" in (wish.strip() for wish in wishes)
 
 
 def may_read(request: Request, line: dict[str, Any]) -> bool:

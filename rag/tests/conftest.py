@@ -4,6 +4,7 @@ So must what it believes of the providers: one test's failures would open the br
 """
 
 import pytest
+from django.conf import LazySettings
 
 from rag import provider_stack, wiring
 
@@ -12,6 +13,15 @@ from rag import provider_stack, wiring
 def forgetful_process() -> None:
     for remembered in (wiring.cached_prompts, wiring.cached_prices, wiring.serving_for, wiring._lexical_index):
         remembered.cache_clear()
-    provider_stack._breaker.cache_clear()
+    provider_stack.forget_breakers()
     for store in (wiring.vector_store(), wiring.build_store()):
         store._collections.clear()
+
+
+@pytest.fixture
+def impatient(settings: LazySettings) -> None:
+    """Short time-outs, so that a test of what hangs does not."""
+    provider_stack.warm_up()
+    for part in ("EMBEDDING", "RERANK", "TRANSFORM", "GENERATION"):
+        setattr(settings, f"{part}_TIMEOUT_S", 1.0)
+    settings.CHROMA_TIMEOUT_S = 0.4

@@ -20,6 +20,7 @@ from rag.models import (
     CorpusVersion,
     Document,
     IngestJob,
+    Outage,
     TraceSummary,
     VectorIndex,
 )
@@ -155,3 +156,18 @@ class TraceSummaryFactory(DjangoModelFactory[TraceSummary]):
     provider_mode = "simulated"
     answered = True
     cost_usd = Decimal("0.00123")
+
+
+class OutageFactory(DjangoModelFactory[Outage]):
+    """One that lasted 73 seconds; give `ended_at` None for one that lasts."""
+
+    class Meta:
+        model = Outage
+
+    provider = "anthropic"
+    started_at = LazyFunction(lambda: clock.now() - timedelta(minutes=10))
+    last_failure_at = LazyAttribute(lambda outage: outage.started_at + timedelta(seconds=70))
+    ended_at = LazyAttribute(lambda outage: outage.started_at + timedelta(seconds=73))
+    failures = 4
+    reason = "provider_busy"
+    first_trace_id = Sequence(lambda n: f"{n:032x}")

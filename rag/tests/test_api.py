@@ -38,6 +38,7 @@ ANSWER_KEYS = {
     "corpus",
     "cache",
     "cost_usd",
+    "avoided_usd",
     "corpus_version",
     "module",
     "answer",
@@ -100,7 +101,7 @@ class TestAnswer:
         body = post(bob).json()
 
         assert set(body) == ANSWER_KEYS
-        assert set(body["cache"]) == {"answer", "prompt"}
+        assert set(body["cache"]) == {"answer", "prompt", "from"}
         assert {frozenset(source) for source in body["sources"]} == {
             frozenset({"id", "title", "heading", "url", "text", "score"})
         }

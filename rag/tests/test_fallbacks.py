@@ -1,116 +1,106 @@
-"""The five failures of docs/failures.md, each on the real wire: the sandbox is made to fail, the SDKs meet it."""
+"""The failures of docs/failures.md, each on the real wire: the sandbox is made to fail, the SDKs meet it."""
 
-import socket
-import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from django.conf import LazySettings
 from rest_framework.test import APIClient
 
-from rag import provider_stack, trace_reading, wiring
+from rag import drill, provider_stack, trace_reading, wiring
+from rag.failure_table import CASES, Case
 from rag.ingest import IngestReport
 from rag.pipeline import TOO_LATE
 from rag.providers.breaker import State
+from rag.tests.doubles import Relay
+from rag.tests.small_world import break_provider
 
 QUESTION = "Until when can I take the holiday I had left at the end of last year?"
+SPARE_S = 2.0  # the drill is stricter; here the machine may be busy with other tests
 pytestmark = pytest.mark.django_db
 
 
-def break_it(sandbox: str, endpoint: str, *, match: str | None = None, **fault: Any) -> None:
-    order = {"endpoint": endpoint, "fault": fault, "times": None} | ({"match": match} if match else {})
-    httpx.post(f"{sandbox}/_control", json=order).raise_for_status()
-
-
 def ask(client: APIClient, **more: Any) -> tuple[int, dict[str, Any]]:
-    response = client.post("/api/ask", {"question": QUESTION, "corpus": "handbook", **more}, format="json")
+    """The answer, made anew even where an earlier one could be given."""
+    question = {"question": QUESTION, "corpus": "handbook", **more}
+    response = client.post("/api/ask", question, format="json", headers={"Cache-Control": "no-cache"})
     return response.status_code, response.json()
 
 
-def status(code: int) -> dict[str, Any]:
-    return {"kind": "status", "status": code}
-
-
-@pytest.mark.parametrize(
-    "fault", [status(429), status(529), status(500), {"kind": "malformed"}, {"kind": "hang"}], ids=str
-)
-def test_when_voyage_fails_the_question_is_embedded_and_searched_in_the_other_space(
-    providers: str, corpus: IngestReport, bob: APIClient, settings: LazySettings, fault: dict[str, Any]
-) -> None:
-    settings.EMBEDDING_TIMEOUT_S = 0.6
-    break_it(providers, "voyage.embeddings", **fault)
-
-    code, body = ask(bob)
-
-    assert (code, body["degraded"], body["answered"]) == (200, ["embedding_fallback"], True)
+def attempts_of(body: dict[str, Any]) -> list[dict[str, Any]]:
     line = trace_reading.find_line(str(body["trace_id"]))
     assert line is not None
-    assert [a["provider"] for a in line["attempts"] if a["operation"] == "embed" and a["outcome"] == "ok"] == ["openai"]
+    attempts: list[dict[str, Any]] = line["attempts"]
+    return attempts
 
 
-def test_when_both_embedders_fail_there_is_no_answer(providers: str, corpus: IngestReport, bob: APIClient) -> None:
-    break_it(providers, "voyage.embeddings", **status(500))
-    break_it(providers, "openai.embeddings", **status(500))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_client_sees_what_the_table_promises(
+    case: Case, providers: str, corpus: IngestReport, bobs_key: str, impatient: None
+) -> None:
+    service = drill.LocalApi(bobs_key, "handbook")
 
-    code, body = ask(bob)
+    result = drill.run(case, service=service, sandbox=providers, spare_s=SPARE_S)
 
-    assert (code, body["code"]) == (503, "no_embedding")
+    assert result.passed, result.why
 
 
-@pytest.mark.parametrize("code", [500, 529, 401, 400])
+def test_a_question_that_voyage_did_not_embed_was_embedded_by_openai(
+    providers: str, corpus: IngestReport, bob: APIClient
+) -> None:
+    break_provider(providers, "voyage.embeddings", kind="status", status=429)
+
+    _, body = ask(bob)
+
+    assert body["answered"]
+    embeds = [(a["provider"], a["outcome"]) for a in attempts_of(body) if a["operation"] == "embed"]
+    assert embeds == [("voyage", "provider_busy"), ("voyage", "provider_busy"), ("openai", "ok")]
+
+
+@pytest.mark.parametrize(("status", "tries"), [(500, 2), (529, 2), (401, 1), (400, 1)])
 def test_when_anthropic_fails_no_lesser_model_answers(
-    providers: str, corpus: IngestReport, bob: APIClient, code: int
+    providers: str, corpus: IngestReport, bob: APIClient, status: int, tries: int
 ) -> None:
-    break_it(providers, "anthropic.messages", **status(code))
+    break_provider(providers, "anthropic.messages", match="<source id=", kind="status", status=status)
 
-    response = bob.post("/api/ask", {"question": QUESTION, "corpus": "handbook"}, format="json")
+    _, body = ask(bob, transform="simple")
 
-    assert response.status_code == 503
-    assert response.headers["Retry-After"]
-    assert "please try again" in response.json()["detail"]
+    assert "please try again" in body["detail"]
+    asked = [attempt["model"] for attempt in attempts_of(body) if attempt["provider"] == "anthropic"]
+    assert asked == ["claude-sonnet-4-6"] * tries
 
 
-@pytest.mark.parametrize(
-    "fault", [status(429), status(500), {"kind": "malformed"}, {"kind": "short_results"}, {"kind": "hang"}], ids=str
-)
-def test_when_the_rerank_fails_the_fused_order_is_used(
-    providers: str, corpus: IngestReport, bob: APIClient, settings: LazySettings, fault: dict[str, Any]
+def test_without_a_rerank_the_question_is_answered_from_the_fused_order(
+    providers: str, corpus: IngestReport, bob: APIClient
 ) -> None:
-    settings.RERANK_TIMEOUT_S = 0.6
-    break_it(providers, "cohere.rerank", **fault)
+    break_provider(providers, "cohere.rerank", kind="short_results")
 
-    code, body = ask(bob)
+    _, body = ask(bob)
 
-    assert (code, body["degraded"], body["answered"]) == (200, ["rerank_skipped"], True)
-
-
-@pytest.mark.parametrize("kind", ["hang", "drip"])
-def test_when_the_answer_is_late_the_sources_come_without_it(
-    providers: str, corpus: IngestReport, bob: APIClient, settings: LazySettings, kind: str
-) -> None:
-    settings.GENERATION_TIMEOUT_S = 0.8
-    ask(bob)  # imports and connections are not what is timed
-    break_it(providers, "anthropic.messages", match="<source id=", kind=kind)
-    started = time.monotonic()
-
-    code, body = ask(bob)
-
-    assert (code, body["answer"], body["degraded"]) == (200, TOO_LATE, ["generation_timeout"])
-    assert body["sources"]
-    assert body["citations"] == []
-    assert time.monotonic() - started < 0.8 + 0.8
     line = trace_reading.find_line(str(body["trace_id"]))
     assert line is not None
-    assert line["attempts"][-1]["estimated"]
+    assert body["answered"]
+    fused = [hit["id"] for hit in line["fused_top_20"]]
+    assert [source["id"] for source in body["sources"]] == fused[: len(body["sources"])]
+
+
+@pytest.mark.parametrize("kind", ["hang", "drip", "hang_mid_stream"])
+def test_when_the_answer_is_late_its_cost_is_estimated(
+    providers: str, corpus: IngestReport, bob: APIClient, impatient: None, kind: str
+) -> None:
+    break_provider(providers, "anthropic.messages", match="<source id=", kind=kind)
+
+    _, body = ask(bob)
+
+    assert (body["answer"], body["citations"]) == (TOO_LATE, [])
+    assert body["sources"]
+    assert attempts_of(body)[-1]["estimated"]
 
 
 def test_when_the_transform_fails_the_question_goes_on_as_it_is(
     providers: str, corpus: IngestReport, bob: APIClient
 ) -> None:
-    break_it(providers, "anthropic.messages", match="multi_query", **status(500))
+    break_provider(providers, "anthropic.messages", match="multi_query", kind="status", status=500)
 
     code, body = ask(bob)
 
@@ -118,63 +108,34 @@ def test_when_the_transform_fails_the_question_goes_on_as_it_is(
 
 
 def test_a_module_without_fallbacks_fails_instead(providers: str, corpus: IngestReport, bob: APIClient) -> None:
-    break_it(providers, "cohere.rerank", **status(500))
+    break_provider(providers, "cohere.rerank", kind="status", status=500)
 
     code, body = ask(bob, module="m3")
 
     assert (code, body["code"]) == (503, "provider_unavailable")
 
 
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port where connections are accepted and nothing is ever said."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        held: list[socket.socket] = []
-        accept = threading.Thread(target=lambda: hold(server, held), daemon=True)
-        accept.start()
-        yield server.getsockname()[1]
-        for each in held:
-            each.close()
-
-
-def hold(server: socket.socket, held: list[socket.socket]) -> None:
-    while True:
-        try:
-            held.append(server.accept()[0])
-        except OSError:
-            return
-
-
-def test_when_chroma_refuses_there_is_no_answer_and_it_recovers_by_itself(
+def test_when_chroma_dies_and_is_started_again_it_is_found_by_itself(
     providers: str, corpus: IngestReport, bob: APIClient, settings: LazySettings
 ) -> None:
-    there = settings.CHROMA_URL
-    settings.CHROMA_URL = "http://127.0.0.1:9"
+    relay = Relay(settings.CHROMA_URL)
+    relay.open()
+    settings.CHROMA_URL = relay.url
+    before, _ = ask(bob)
+    relay.close()
 
-    code, body = ask(bob)
-    settings.CHROMA_URL = there
-    again, _ = ask(bob)
+    meanwhile, body = ask(bob)
+    relay.open()
+    after, _ = ask(bob)
+    relay.close()
 
-    assert (code, body["code"], again) == (503, "index_unavailable", 200)
-
-
-def test_when_chroma_hangs_the_client_does_not_wait_for_it(
-    providers: str, corpus: IngestReport, bob: APIClient, settings: LazySettings, silent_port: int
-) -> None:
-    ask(bob)
-    settings.CHROMA_URL, settings.CHROMA_TIMEOUT_S = f"http://127.0.0.1:{silent_port}", 0.4
-    started = time.monotonic()
-
-    code, body = ask(bob)
-
-    assert (code, body["code"]) == (503, "index_unavailable")
-    assert time.monotonic() - started < 4 * 0.4 + 2.5
+    assert (before, meanwhile, body["code"], after) == (200, 503, "index_unavailable", 200)
 
 
 def test_a_provider_that_keeps_failing_is_not_asked_for_a_while(
     providers: str, corpus: IngestReport, bob: APIClient
 ) -> None:
-    break_it(providers, "cohere.rerank", **status(500))
+    break_provider(providers, "cohere.rerank", kind="status", status=500)
     for _ in range(3):
         ask(bob)
 
@@ -182,9 +143,7 @@ def test_a_provider_that_keeps_failing_is_not_asked_for_a_while(
 
     assert provider_stack.breaker("cohere").snapshot().state is State.OPEN
     assert body["degraded"] == ["rerank_skipped"]
-    line = trace_reading.find_line(str(body["trace_id"]))
-    assert line is not None
-    assert all(attempt["provider"] != "cohere" for attempt in line["attempts"])
+    assert all(attempt["provider"] != "cohere" for attempt in attempts_of(body))
 
 
 def test_the_whole_request_has_a_deadline(
@@ -192,7 +151,7 @@ def test_the_whole_request_has_a_deadline(
 ) -> None:
     ask(bob)
     settings.REQUEST_TIMEOUT_S = 0.5
-    break_it(providers, "cohere.rerank", kind="hang")
+    break_provider(providers, "cohere.rerank", kind="hang")
     started = time.monotonic()
 
     code, _ = ask(bob)

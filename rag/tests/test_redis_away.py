@@ -9,13 +9,12 @@ from rest_framework.test import APIClient
 from rag.ingest import IngestReport
 
 pytestmark = pytest.mark.django_db
-NOWHERE = {
-    "default": {
-        "BACKEND": "django_redis.cache.RedisCache",
-        "LOCATION": "redis://127.0.0.1:9/0",
-        "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5, "IGNORE_EXCEPTIONS": True},
-    }
+AWAY = {
+    "BACKEND": "django_redis.cache.RedisCache",
+    "LOCATION": "redis://127.0.0.1:9/0",
+    "OPTIONS": {"SOCKET_CONNECT_TIMEOUT": 0.5, "SOCKET_TIMEOUT": 0.5, "IGNORE_EXCEPTIONS": True},
 }
+NOWHERE = {"default": AWAY, "answers": AWAY}
 
 
 def test_questions_are_answered_without_redis(corpus: IngestReport, bob: APIClient, settings: LazySettings) -> None:

@@ -32,6 +32,7 @@ def test_readyz_is_ready_when_every_part_is_there(client: Client, corpus: Ingest
         "status": "ready",
         "parts": dict.fromkeys(PARTS, "ok"),
         "breakers": dict.fromkeys(("anthropic", "voyage", "openai", "cohere"), "closed"),
+        "outages": [],
     }
     assert "no-store" in response.headers["Cache-Control"]
 

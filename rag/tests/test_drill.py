@@ -1,0 +1,207 @@
+"""`manage.py drill`, against the small world and the real sandbox."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.conf import LazySettings
+from django.core.management import CommandError, call_command
+
+from rag import clock, drill
+from rag.failure_table import CASES, find_cases
+from rag.ingest import IngestReport
+from rag.models import ApiKey
+from rag.tests.small_world import break_provider
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def world(corpus: IngestReport, impatient: None, settings: LazySettings) -> None:
+    settings.DEFAULT_CORPUS = "handbook"
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    capsys.readouterr()
+    call_command("drill", *arguments)
+    return capsys.readouterr().out
+
+
+def orders(sandbox: str) -> list[dict[str, Any]]:
+    faults: list[dict[str, Any]] = httpx.get(f"{sandbox}/_control").json()["faults"]
+    return faults
+
+
+def usable_keys() -> list[ApiKey]:
+    return [key for key in ApiKey.objects.all() if key.refusal(clock.now()) is None]
+
+
+def test_every_case_passes(world: None, providers: str, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = said(capsys).splitlines()
+
+    assert len(printed) == 1 + 1 + len(CASES) + 1 + 1, "heads, unbroken, the cases, mended, how it ended"
+    assert printed[-1].startswith(f"all {len(CASES) + 2} pass")
+    assert max(len(line) for line in printed) <= 100
+    assert orders(providers) == []
+    assert usable_keys() == []
+
+
+def test_json_is_one_object(world: None, capsys: pytest.CaptureFixture[str]) -> None:
+    report = json.loads(said(capsys, "cohere-429", "--json"))
+
+    assert report["passed"]
+    assert [result["case"] for result in report["results"]] == ["unbroken", "cohere-429", "mended"]
+    broken = report["results"][1]
+    assert (broken["status"], broken["degraded"], broken["why"]) == (200, ["rerank_skipped"], "")
+
+
+def test_lines_are_one_object_each(world: None, capsys: pytest.CaptureFixture[str]) -> None:
+    results = [json.loads(line) for line in said(capsys, "transform", "--lines").splitlines()]
+
+    assert [result["case"] for result in results] == ["unbroken", "transform-500", "transform-timeout", "mended"]
+
+
+def test_a_promise_that_is_not_kept_ends_with_exit_status_1(
+    world: None, settings: LazySettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings.FALLBACK_EMBEDDING_DIMENSIONS = 256  # the corpus has no such index, so there is nowhere to fall back to
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("drill", "voyage-500")
+
+    printed = capsys.readouterr().out
+    assert ended.value.code == 1
+    assert "FAIL\n    status 503 instead of 200; code no_embedding instead of None; " in printed
+    assert "1 of 3 failed" in printed
+
+
+def test_a_service_that_does_not_work_unbroken_is_not_broken_further(
+    world: None, providers: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    break_provider(providers, "cohere.rerank", kind="status", status=500)
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("drill", "voyage")
+
+    printed = capsys.readouterr().out
+    assert ended.value.code == 1
+    assert "voyage" not in printed
+    assert "the service does not work even unbroken" in printed
+
+
+@pytest.mark.parametrize("name", ["anthropic", "voyage", "openai", "cohere"])
+def test_it_is_refused_when_a_provider_is_real(name: str, world: None, settings: LazySettings) -> None:
+    settings.PROVIDERS = settings.PROVIDERS | {name: settings.PROVIDERS[name] | {"mode": "live"}}
+
+    with pytest.raises(CommandError, match=rf"providers are real \({name}\)") as refused:
+        call_command("drill")
+
+    assert refused.value.returncode == 2
+    assert not ApiKey.objects.exists()
+
+
+def test_it_is_refused_without_a_sandbox(world: None, settings: LazySettings) -> None:
+    with drill.refusing_port() as nowhere:
+        settings.SANDBOX_URL = nowhere
+        with pytest.raises(CommandError, match="does not answer") as refused:
+            call_command("drill")
+
+    assert refused.value.returncode == 2
+
+
+def test_it_is_refused_without_a_corpus(providers: str, settings: LazySettings) -> None:
+    settings.DEFAULT_CORPUS = "nothing"
+
+    with pytest.raises(CommandError, match="nothing to ask") as refused:
+        call_command("drill")
+
+    assert refused.value.returncode == 2
+
+
+def test_an_unknown_case_is_refused(db: None) -> None:
+    with pytest.raises(CommandError, match="groups: voyage") as refused:
+        call_command("drill", "azure")
+
+    assert refused.value.returncode == 2
+
+
+def test_there_is_one_drill_at_a_time(world: None, settings: LazySettings) -> None:
+    with drill.only_one(Path(settings.DATA_DIR)), pytest.raises(CommandError, match="another drill") as refused:
+        call_command("drill", "cohere-429")
+
+    assert refused.value.returncode == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_drill_leaves_nothing_broken(
+    number: signal.Signals, world: None, providers: str, settings: LazySettings
+) -> None:
+    settings.RERANK_TIMEOUT_S = 30.0
+    break_provider(providers, "cohere.rerank", kind="status", status=500, match="somebody else's")
+    stop = threading.Thread(target=stop_when_broken, args=(providers, number))
+    stop.start()
+
+    with pytest.raises(CommandError, match="stopped") as stopped:
+        call_command("drill", "cohere-timeout")
+    stop.join()
+
+    assert stopped.value.returncode == 130
+    assert [order["match"] for order in orders(providers)] == ["somebody else's"]
+    assert ApiKey.objects.exists()
+    assert usable_keys() == []
+
+
+def stop_when_broken(sandbox: str, number: signal.Signals) -> None:
+    """Send this process the signal once the sandbox was told to let the drill hang."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not any(order["kind"] == "hang" for order in orders(sandbox)):
+        time.sleep(0.01)
+    os.kill(os.getpid(), number)
+
+
+def test_others_do_not_meet_the_faults_of_a_drill(world: None, providers: str, bobs_key: str) -> None:
+    case = find_cases("cohere-500")[0]
+    service = drill.LocalApi(bobs_key, "handbook")
+
+    with drill.broken(case, sandbox=providers, mark="drill-0"):
+        hers = service.ask(f"{drill.QUESTION} (drill-0)", transform="simple")
+        his = service.ask(drill.QUESTION, transform="simple")
+
+    assert (hers.degraded, his.degraded) == (("rerank_skipped",), ())
+
+
+def test_list_and_markdown_break_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert len(said(capsys, "--list").splitlines()) == len(CASES)
+    assert said(capsys, "--markdown").startswith("| what breaks |")
+
+
+FALLBACK = find_cases("cohere-500")[0]
+REFUSAL = find_cases("anthropic-529")[0]
+GOOD = {"answered": True, "sources": [{}], "degraded": ["rerank_skipped"]}
+BUSY = {"code": "provider_busy"}
+
+
+@pytest.mark.parametrize(
+    ("case", "status", "body", "retry_after", "seconds", "why"),
+    [
+        (FALLBACK, 200, GOOD, None, 1.0, ""),
+        (FALLBACK, 503, GOOD, None, 1.0, "status 503 instead of 200"),
+        (FALLBACK, 200, GOOD | {"degraded": []}, None, 1.0, "degraded [] instead of ['rerank_skipped']"),
+        (FALLBACK, 200, GOOD | {"sources": []}, None, 1.0, "no sources"),
+        (FALLBACK, 200, GOOD, "10", 1.0, "Retry-After beside an answer"),
+        (FALLBACK, 200, GOOD, None, 2.01, "2.01 s instead of at most 2.00 s"),
+        (REFUSAL, 503, BUSY, "10", 1.0, ""),
+        (REFUSAL, 503, BUSY, None, 1.0, "no Retry-After"),
+        (REFUSAL, 503, {"code": "internal_error"}, "10", 1.0, "code internal_error instead of provider_busy"),
+    ],
+)
+def test_a_result_says_what_is_not_as_promised(case, status, body, retry_after, seconds, why) -> None:
+    result = drill.judged(case, drill.Reply(status, body, retry_after), seconds=seconds, limit_s=2.0)
+
+    assert (result.passed, result.why) == (not why, why)
