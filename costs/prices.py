@@ -52,6 +52,26 @@ def cost(*, usage: Usage, price: Price) -> Decimal:
     return ((tokens + searches) * tier_factor(usage=usage, price=price)).quantize(EIGHT_PLACES, ROUND_HALF_UP)
 
 
+def saved_by_prompt_cache(*, usage: Usage, price: Price) -> Decimal:
+    """USD that reading instead of sending has saved, less what writing cost on top of sending; negative until it has paid."""
+    tokens = (
+        usage.cache_read * (price.input_usd - price.cache_read_usd)
+        - usage.cache_write_5m * (price.cache_write_5m_usd - price.input_usd)
+        - usage.cache_write_1h * (price.cache_write_1h_usd - price.input_usd)
+    ) / MILLION
+    return (tokens * tier_factor(usage=usage, price=price)).quantize(EIGHT_PLACES, ROUND_HALF_UP)
+
+
+def uses_to_break_even(*, write_usd: Decimal, price: Price) -> int | None:
+    """How often a prefix must be used in its lifetime, the write included, until marking it is cheaper than sending it always.
+
+    Write w, read r, input i: the least n with w + (n - 1) r < n i. None where no number of uses pays.
+    """
+    if price.cache_read_usd >= price.input_usd:
+        return None
+    return int((write_usd - price.cache_read_usd) / (price.input_usd - price.cache_read_usd)) + 1
+
+
 def tier_factor(*, usage: Usage, price: Price) -> Decimal:
     if price.tier_threshold is not None and usage.prompt_tokens > price.tier_threshold:
         return price.tier_factor

@@ -2,20 +2,19 @@
 
 import logging
 import unicodedata
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db import Error as DatabaseUnavailable
 
-from rag import answers, clock, outages, pipeline, summaries, wiring
-from rag.answers import Kept
-from rag.errors import NoEmbedding, QuestionRefused, RagError, TraceUnwritable
+from rag import answering, clock, outages, summaries, wiring
+from rag.errors import QuestionRefused, RagError, TraceUnwritable
+from rag.pipeline import Listener
 from rag.providers.deadline import Cancelled, deadline
-from rag.single_flight import boarded
+from rag.providers.metered import Meter
 from rag.trace import Trace, new_trace_id
-from rag.values import Outcome, Question, storable
+from rag.values import Caller, Outcome, Question, storable
 
 log = logging.getLogger(__name__)
 
@@ -24,23 +23,9 @@ CLIENT_GONE = 499  # nginx's number for it
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: an API key, a signed-in user, or neither (the command line)."""
-
-    api_key_id: int | None = None
-    user_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Answered:
     outcome: Outcome
     trace: Trace
-
-
-class Listener(pipeline.Listener, Protocol):
-    """Is told of an answer while it is made, from its beginning on."""
-
-    def opened(self, trace: Trace) -> None: ...
 
 
 def ask(
@@ -62,7 +47,7 @@ def ask(
         if listener is not None:
             listener.opened(trace)
         with deadline(settings.REQUEST_TIMEOUT_S):
-            outcome = answered_once(question, wired, trace, listener)
+            outcome = answering.answered(question, caller, wired, trace, listener)
         trace.status, trace.error = 200, None
         return Answered(outcome, trace)
     except RagError as error:
@@ -73,57 +58,8 @@ def ask(
         raise
     finally:
         if wired is not None:
-            trace.attempts, trace.cost_usd = wired.meter.attempts, wired.meter.total()
+            note_calls(trace, wired.meter)
         record(trace, open_outages=wired.open_outages if wired else 0)
-
-
-def answered_once(question: Question, wired: wiring.Wired, trace: Trace, listener: Listener | None) -> Outcome:
-    """From the answer cache where it may be; those who ask the same at the same time wait for one answer."""
-    key = wired.answer_key
-    if key is None:
-        return pipeline.answer(question.text, wired.parts, trace, listener)
-    if question.anew:
-        trace.answer_cache = "bypass"
-        return made(question, key, wired, trace, listener).outcome
-    if kept := answers.fresh(key):
-        return given_again(kept, "hit", trace, listener)
-    with boarded(key) as flight:
-        if flight.kept is not None:
-            return given_again(flight.kept, "hit", trace, listener)
-        trace.answer_cache = "miss"
-        kept = made(question, key, wired, trace, listener)
-        flight.kept = None if kept.outcome.degraded else kept
-        return kept.outcome
-
-
-def made(question: Question, key: str, wired: wiring.Wired, trace: Trace, listener: Listener | None) -> Kept:
-    """A new answer, kept if it may be; or one from before, when the question cannot be embedded at all."""
-    try:
-        outcome = pipeline.answer(question.text, wired.parts, trace, listener)
-    except NoEmbedding as error:
-        kept = answers.recent(key)
-        if kept is None:
-            raise
-        log.warning("stale_answer: %s", error, extra={"trace_id": trace.trace_id})
-        return replace(kept, outcome=given_again(kept, "stale", trace, listener))
-    kept = Kept(outcome, trace.trace_id, clock.now(), wired.meter.total())
-    if answers.may_be_kept(outcome):
-        answers.keep(key, kept)
-    return kept
-
-
-def given_again(kept: Kept, how: str, trace: Trace, listener: Listener | None) -> Outcome:
-    """The kept answer, noted in the trace of this request: a `hit`, or `stale`."""
-    outcome = kept.outcome if how == "hit" else replace(kept.outcome, degraded=("stale_answer",))
-    trace.answer_cache = how
-    trace.answer_from = {"trace_id": kept.trace_id, "age_s": round(kept.age().total_seconds())}
-    trace.avoided_usd = (kept.cost_usd or Decimal(0)) if how == "hit" else Decimal(0)
-    trace.transform, trace.sources, trace.degraded = outcome.transform, outcome.sources, outcome.degraded
-    pipeline.note_answer(outcome.answer, trace)
-    if listener is not None:
-        listener.sources(outcome.sources)
-        listener.delta(outcome.answer.text)
-    return outcome
 
 
 def refuse(*, query: str, caller: Caller, trace_id: str, status: int, error: dict[str, Any], kind: str = "ask") -> None:
@@ -157,6 +93,13 @@ def describe(trace: Trace, wired: wiring.Wired) -> None:
     trace.model = parts.models.answer
     trace.prompt_version = parts.prompt.version
     trace.prompt_hash = parts.prompt.content_hash
+
+
+def note_calls(trace: Trace, meter: Meter) -> None:
+    trace.attempts, trace.cost_usd, trace.prompt_saved_usd = meter.attempts, meter.total(), meter.saved()
+    trace.warnings = meter.warnings
+    for warning in meter.warnings:
+        log.warning(warning, extra={"trace_id": trace.trace_id})
 
 
 def check_question(text: str) -> None:

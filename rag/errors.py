@@ -4,6 +4,7 @@ RagError
 ├── CallerError           tell the user: the request cannot be served as it is
 │   ├── QuestionRefused       empty, too long, control characters
 │   ├── UnknownCorpus, CorpusNotReady, UnknownModule, UnknownTransform
+│   ├── UnknownSession, SessionMismatch, SessionBusy, SessionFull
 │   └── IngestRefused         nothing to read, a build in progress, a path outside the allowed root
 ├── ProviderError         a paid provider failed; `retryable` says whether the same call may succeed later
 │   ├── ProviderBusy          429, 529: it asks us to slow down
@@ -63,6 +64,30 @@ class UnknownModule(CallerError):
 class UnknownTransform(CallerError):
     code = "unknown_transform"
     title = "Unknown transform"
+
+
+class UnknownSession(CallerError):
+    code = "unknown_session"
+    status = 404
+    title = "Unknown session"
+
+
+class SessionMismatch(CallerError):
+    code = "session_mismatch"
+    status = 409
+    title = "The session is about something else"
+
+
+class SessionBusy(CallerError):
+    code = "session_busy"
+    status = 409
+    title = "The session is busy"
+
+
+class SessionFull(CallerError):
+    code = "session_full"
+    status = 409
+    title = "The session is full"
 
 
 class IngestRefused(CallerError):

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from prompts.texts import PromptText
 from rag.fencing import fenced_question, fenced_sources
 from rag.providers.contracts import ChatReply, ChatRequest, Message
-from rag.values import Answer, Passage, Source
+from rag.values import Answer, Conversation, Exchange, Passage, Source
 
 NO_ANSWER = "NO_ANSWER"
 NOTHING_FOUND = "The documents do not hold an answer to this question."
@@ -27,6 +28,35 @@ def packed(sources: Sequence[Source], *, limit: int = SOURCES_MAX_CHARACTERS) ->
     return tuple(kept)
 
 
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What an answer rests on: the question, the sources found for it, and the conversation that it continues, if any."""
+
+    question: str
+    found: tuple[Source, ...]
+    conversation: Conversation | None
+
+    def new(self) -> tuple[Source, ...]:
+        """What the model has not been shown yet."""
+        earlier = self._earlier()
+        return tuple(source for source in self.found if source.passage.key not in earlier)
+
+    def known(self) -> tuple[Source, ...]:
+        """All that it may cite."""
+        return (*self.found, *self._not_found())
+
+    def shown(self, citations: Sequence[str]) -> tuple[Source, ...]:
+        """What a client gets: what was found, and what was cited of earlier turns."""
+        return (*self.found, *(source for source in self._not_found() if source.passage.key in citations))
+
+    def _not_found(self) -> list[Source]:
+        found = {source.passage.key for source in self.found}
+        return [source for key, source in self._earlier().items() if key not in found]
+
+    def _earlier(self) -> dict[str, Source]:
+        return self.conversation.sources() if self.conversation else {}
+
+
 def generation_request(
     *,
     question: str,
@@ -35,15 +65,46 @@ def generation_request(
     model: str,
     max_tokens: int,
     temperature: float | None,
+    keep_system: bool = False,
+    conversation: Conversation | None = None,
 ) -> ChatRequest:
-    """The exact request for an answer. The same inputs always give the same bytes: a replay depends on it."""
+    """The exact request for an answer. The same inputs always give the same bytes: a replay depends on it.
+
+    In a conversation `passages` are those that the model has not been shown yet.
+    """
     return ChatRequest(
         model=model,
         system=prompt.system_blocks(),
-        messages=(Message("user", f"{fenced_sources(passages)}\n\n{fenced_question(question)}"),),
+        messages=lone(question, passages) if conversation is None else turns(question, passages, conversation),
         max_tokens=max_tokens,
         temperature=temperature,
+        keep_system=keep_system,
     )
+
+
+def lone(question: str, passages: Sequence[Passage]) -> tuple[Message, ...]:
+    """Nothing of it is marked: nobody will send these sources again, and writing them would cost a quarter more."""
+    return (Message("user", f"{fenced_sources(passages)}\n\n{fenced_question(question)}"),)
+
+
+def turns(question: str, passages: Sequence[Passage], conversation: Conversation) -> tuple[Message, ...]:
+    """The earlier turns byte for byte, then the new sources, then the question. The block before the question is marked, so
+    that the next turn reads everything up to there.
+    """
+    earlier = [message for exchange in conversation.exchanges for message in exchanged(exchange)]
+    if earlier and not passages:
+        earlier[-1] = replace(earlier[-1], marked=True)
+    return (*earlier, turn(question, passages, marked=bool(passages)))
+
+
+def exchanged(exchange: Exchange) -> tuple[Message, Message]:
+    passages = [source.passage for source in exchange.sources]
+    return turn(exchange.question, passages), Message("assistant", exchange.reply)
+
+
+def turn(question: str, passages: Sequence[Passage], *, marked: bool = False) -> Message:
+    sources = (fenced_sources(passages),) if passages else ()
+    return Message("user", fenced_question(question), before=sources, marked=marked)
 
 
 def checked_answer(reply: ChatReply, *, sources: Sequence[Source]) -> Answer:

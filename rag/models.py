@@ -274,6 +274,12 @@ class TraceSummary(models.Model):
     cache_write_1h = models.PositiveIntegerField(default=0)
     cost_usd = models.DecimalField(max_digits=14, decimal_places=8, null=True)
     avoided_usd = models.DecimalField(max_digits=14, decimal_places=8, default=Decimal(0))
+    prompt_saved_usd = models.DecimalField(
+        max_digits=14,
+        decimal_places=8,
+        default=Decimal(0),
+        help_text="by the prompt cache, less what writing to it cost",
+    )
     embed_ms = models.FloatField(null=True)
     vector_ms = models.FloatField(null=True)
     bm25_ms = models.FloatField(null=True)
@@ -333,3 +339,44 @@ class Outage(models.Model):
     def duration(self) -> timedelta | None:
         """From the first failed call to the first successful one; None while it lasts."""
         return None if self.ended_at is None else self.ended_at - self.started_at
+
+
+class Session(models.Model):
+    """A conversation of one caller with one corpus. `busy_until`: a turn is being answered, and no other may begin."""
+
+    id = models.CharField(primary_key=True, max_length=32)
+    corpus = models.CharField(max_length=40)
+    module = models.CharField(max_length=40)
+    api_key = models.ForeignKey(ApiKey, null=True, on_delete=models.PROTECT)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField()
+    busy_until = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["last_used_at"], name="session_last_used")]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Turn(models.Model):
+    """A question of a session with its answer, as far as later turns need it. `standalone` is what was searched and asked.
+
+    `source_keys` are the chunks that the model was shown first in this turn, of `chunk_set_id`.
+    """
+
+    session = models.ForeignKey(Session, on_delete=models.CASCADE, related_name="turns")
+    number = models.PositiveIntegerField()
+    trace_id = models.CharField(max_length=40)
+    question = models.TextField()
+    standalone = models.TextField()
+    reply = models.TextField()
+    source_keys = models.JSONField(default=list)
+    chunk_set_id = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["session", "number"], name="one_turn_per_number")]
+
+    def __str__(self) -> str:
+        return f"{self.session_id} {self.number}"

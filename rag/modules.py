@@ -20,7 +20,8 @@ class Module:
 
     `transform` is one of TRANSFORMS, or `auto`: chosen per question. With `fallbacks` a provider that fails degrades the answer
     where docs/failures.md says so; without, it fails the request, so that an evaluation measures one thing. With `answer_cache`
-    the same question within minutes gets the same answer, for nothing.
+    the same question within minutes gets the same answer, for nothing. With `prompt_cache` the provider is asked to keep the
+    system prompt where that pays.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Module:
     transform: str = "simple"
     fallbacks: bool = False
     answer_cache: bool = False
+    prompt_cache: bool = False
 
     def config(self) -> dict[str, Any]:
         """The knobs as plain values, for traces and replays."""
@@ -50,7 +52,7 @@ MODULES = {
         Module(name="m2-chunking", chunker="structural"),
         HYBRID,
         replace(HYBRID, name="m4-transform", transform=AUTO),
-        replace(HYBRID, name="m6-production", transform=AUTO, fallbacks=True, answer_cache=True),
+        replace(HYBRID, name="m6-production", transform=AUTO, fallbacks=True, answer_cache=True, prompt_cache=True),
     )
 }
 

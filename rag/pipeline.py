@@ -11,14 +11,14 @@ from typing import Protocol
 
 from prompts.texts import PromptText
 from rag.errors import AnswerInterrupted, NoEmbedding, ProviderError, ProviderTimeout
-from rag.generate import NOTHING_FOUND, checked_answer, generation_request, packed
+from rag.generate import NOTHING_FOUND, Grounds, checked_answer, generation_request, packed
 from rag.modules import Module
 from rag.providers.contracts import ChatModel, Embedder, EmbedRequest, Reranker, RerankRequest
 from rag.retrieval.fusion import reciprocal_rank_fusion
 from rag.streaming import AnswerStream
 from rag.trace import Trace
 from rag.transforms import Transformer, simple
-from rag.values import Answer, Hit, Outcome, Passage, Searches, Source, indexed_text
+from rag.values import Answer, Conversation, Hit, Outcome, Passage, Searches, Source, indexed_text
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ class Passages(Protocol):
 class Listener(Protocol):
     """Is told of an answer while it is made. What it gets by `delta` adds up to the text of the answer."""
 
+    def opened(self, trace: Trace) -> None: ...
     def sources(self, sources: Sequence[Source]) -> None: ...
     def delta(self, text: str) -> None: ...
 
@@ -83,28 +84,51 @@ class Parts:
     chat: ChatModel
     passages: Passages
     fallback: Fallback | None = None
+    keep_system: bool = False
+    """whether the provider is asked to keep the system prompt"""
 
 
-def answer(question: str, parts: Parts, trace: Trace, listener: Listener | None = None) -> Outcome:
+def answer(
+    question: str,
+    parts: Parts,
+    trace: Trace,
+    listener: Listener | None = None,
+    conversation: Conversation | None = None,
+) -> Outcome:
     """Answer one question, leaving every step in the trace. Raises ProviderError, IndexUnavailable, IndexOutdated.
 
     Where the module allows fallbacks, what could not be had is left out or replaced, and the trace says so in `degraded`.
     With a listener the reply is streamed, and one that breaks off after its beginning was shown raises AnswerInterrupted.
+    In a conversation the question is first made to stand on its own, and sources that the model has already are not sent again.
     """
-    searches = transformed(question, parts, trace)
+    asked = understood(question, conversation, parts, trace)
+    searches = transformed(asked, parts, trace)
     fused = retrieved(searches, parts, trace)
-    sources = packed(ranked(question, fused, parts, trace))
+    sources = packed(ranked(asked, fused, parts, trace))
     trace.sources = sources
     if listener is not None:
         listener.sources(sources)
-    return finished(written(question, sources, parts, trace, listener), sources, searches, trace)
+    grounds = Grounds(asked, sources, conversation)
+    written = generated_for(grounds, parts, trace, listener)
+    return finished(written, grounds.shown(written.citations), searches, trace)
 
 
-def written(question: str, sources: Sequence[Source], parts: Parts, trace: Trace, listener: Listener | None) -> Answer:
-    stream = AnswerStream((source.passage.key for source in sources), listener.delta) if listener else None
-    answer = (
-        generated(question, sources, parts, trace, stream) if sources else Answer(NOTHING_FOUND, False, (), 0, None)
-    )
+def understood(question: str, conversation: Conversation | None, parts: Parts, trace: Trace) -> str:
+    if conversation is None or not conversation.questions:
+        return question
+    try:
+        with trace.step("follow_up"):
+            trace.standalone = parts.transformer.standalone(question, conversation.questions)
+    except ProviderError as error:
+        degrade("transform_skipped", error, parts, trace)
+        return question
+    return trace.standalone
+
+
+def generated_for(grounds: Grounds, parts: Parts, trace: Trace, listener: Listener | None) -> Answer:
+    known = grounds.known()
+    stream = AnswerStream((source.passage.key for source in known), listener.delta) if listener else None
+    answer = generated(grounds, parts, trace, stream) if known else Answer(NOTHING_FOUND, False, (), 0, None)
     if listener is not None and stream is not None and not stream.begun:
         listener.delta(answer.text)
     return answer
@@ -224,17 +248,20 @@ def reranked(question: str, hits: Sequence[Hit], live: dict[str, Passage], parts
     return [Hit(hits[index].key, round(score, 8)) for index, score in reply.ranking]
 
 
-def generated(
-    question: str, sources: Sequence[Source], parts: Parts, trace: Trace, stream: AnswerStream | None
-) -> Answer:
+def generated(grounds: Grounds, parts: Parts, trace: Trace, stream: AnswerStream | None) -> Answer:
+    new = [source.passage for source in grounds.new()]
     request = generation_request(
-        question=question,
-        passages=[source.passage for source in sources],
+        question=grounds.question,
+        passages=new,
         prompt=parts.prompt,
         model=parts.models.answer,
         max_tokens=parts.models.max_tokens,
         temperature=parts.models.temperature,
+        keep_system=parts.keep_system,
+        conversation=grounds.conversation,
     )
+    trace.keep_system = parts.keep_system
+    trace.sources_sent = tuple(passage.key for passage in new)
     trace.prompt_length_chars = request.characters()
     trace.request_sha256 = request.fingerprint()
     try:
@@ -249,11 +276,12 @@ def generated(
         return Answer(TOO_LATE, False, (), 0, None)
     if stream is not None:
         stream.finish()
-    return checked_answer(reply, sources=sources)
+    return checked_answer(reply, sources=grounds.known())
 
 
 def finished(checked: Answer, sources: tuple[Source, ...], searches: Searches, trace: Trace) -> Outcome:
     note_answer(checked, trace)
+    trace.sources = tuple(sources)
     return Outcome(checked, tuple(sources), searches.transform, trace.degraded)
 
 

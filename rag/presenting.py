@@ -20,6 +20,8 @@ def answer_body(answered: Answered) -> dict[str, Any]:
         "prompt_version": trace.prompt_version,
         "corpus": trace.corpus,
         "corpus_version": trace.corpus_version,
+        "session_id": trace.session_id,
+        "turn": trace.turn,
         "model": trace.model,
         "cache": {"answer": trace.answer_cache, "prompt": trace.prompt_cache(), "from": trace.answer_from},
         "degraded": list(outcome.degraded),

@@ -8,10 +8,12 @@ from prompts.versions import UnknownPromptVersion, text_of
 from rag import wiring
 from rag.errors import RagError
 from rag.generate import generation_request
-from rag.models import Chunk
+from rag.models import Chunk, ChunkSet, Turn
 from rag.modules import MODULES
+from rag.retrieval.passages import StoredPassages
+from rag.sessions import conversation_of
 from rag.trace_reading import find_line
-from rag.values import Passage, Question, sha256
+from rag.values import Conversation, Passage, Question, sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +103,35 @@ def stored_passages(line: dict[str, Any]) -> dict[str, Passage]:
 def rebuilt_sha256(line: dict[str, Any]) -> str:
     prompt: PromptText = text_of(name="answer", version=line["prompt_version"])
     passages = stored_passages(line)
+    sent = line.get("sources_sent", [source["id"] for source in line["sources"]])
     request = generation_request(
-        question=line["query"],
-        passages=[passages[source["id"]] for source in line["sources"]],
+        question=line.get("standalone") or line["query"],
+        passages=[passages[key] for key in sent],
         prompt=prompt,
         model=line["model"],
         max_tokens=line["config"]["max_tokens"],
         temperature=line["config"]["temperature"],
+        keep_system=line.get("keep_system", False),
+        conversation=conversation_before(line),
     )
     return request.fingerprint()
+
+
+def conversation_before(line: dict[str, Any]) -> Conversation | None:
+    """What the model was shown of the earlier turns."""
+    if not line.get("session_id"):
+        return None
+    turns = Turn.objects.filter(session_id=line["session_id"], number__lt=line["turn"]).order_by("number")
+    chunk_set = chunk_set_of(line)
+    return conversation_of(list(turns), chunk_set.pk, StoredPassages(chunk_set_id=chunk_set.pk, url_template=""))
+
+
+def chunk_set_of(line: dict[str, Any]) -> ChunkSet:
+    return ChunkSet.objects.get(
+        version__corpus__slug=line["corpus"],
+        version__number=int(line["corpus_version"].removeprefix("v")),
+        chunker=line["chunker"],
+    )
 
 
 def todays_differences(line: dict[str, Any]) -> list[Difference]:

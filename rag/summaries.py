@@ -49,6 +49,7 @@ def summary_of(line: dict[str, Any]) -> TraceSummary:
         cache_write_1h=usage["write_1h"],
         cost_usd=decimal_of(line["cost_usd"]),
         avoided_usd=decimal_of(line["avoided_usd"]) or Decimal(0),
+        prompt_saved_usd=decimal_of(line.get("prompt_saved_usd")) or Decimal(0),
         **{f"{stage}_ms": latencies[stage] for stage in ("embed", "vector", "bm25", "rerank", "generate", "total")},
     )
 

@@ -43,6 +43,10 @@ class Trace:
     chunker: str | None = None
     provider_mode: str | None = None
     session_id: str | None = None
+    turn: int | None = None
+    standalone: str | None = None
+    keep_system: bool = False
+    sources_sent: tuple[str, ...] = ()
     api_key_id: int | None = None
     user_id: int | None = None
     transform: str | None = None
@@ -68,6 +72,8 @@ class Trace:
     avoided_usd: Decimal = Decimal(0)
     degraded: tuple[str, ...] = ()
     attempts: Sequence[Attempt] = ()
+    prompt_saved_usd: Decimal = Decimal(0)
+    warnings: Sequence[str] = ()
     cost_usd: Decimal | None = None
     status: int = 200
     error: dict[str, Any] | None = None
@@ -136,12 +142,16 @@ class Trace:
             "chunker": self.chunker,
             "provider_mode": self.provider_mode,
             "session_id": self.session_id,
+            "turn": self.turn,
+            "standalone": self.standalone,
             "api_key_id": self.api_key_id,
             "user_id": self.user_id,
             "sub_queries": list(self.sub_queries),
             "answer_cache": self.answer_cache,
             "answer_from": self.answer_from,
             "avoided_usd": number(self.avoided_usd),
+            "prompt_saved_usd": number(self.prompt_saved_usd),
+            "warnings": list(self.warnings),
             "prompt_cache": {
                 "read": usage.cache_read,
                 "write_5m": usage.cache_write_5m,
@@ -152,7 +162,9 @@ class Trace:
             "attempts": [attempt_line(attempt) for attempt in self.attempts],
             "request_sha256": self.request_sha256,
             "prompt_hash": self.prompt_hash,
+            "keep_system": self.keep_system,
             "sources": [source_line(source) for source in self.sources],
+            "sources_sent": list(self.sources_sent),
             "answered": self.answered,
             "citations": list(self.citations),
             "citations_removed": self.citations_removed,

@@ -1,7 +1,7 @@
 """Turning a question into searches. A transform asks the small model, if at all, and parses what comes back strictly."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from prompts.texts import PromptText
 from rag.fencing import fenced_question
@@ -9,13 +9,16 @@ from rag.modules import AUTO, TRANSFORMS
 from rag.providers.contracts import ChatModel, ChatRequest, Message
 from rag.values import Searches
 
-MAX_TOKENS = {"choose": 8, "hyde": 250, "multi_query": 200, "decompose": 200}
+MAX_TOKENS = {"choose": 8, "hyde": 250, "multi_query": 200, "decompose": 200, "follow_up": 200}
+REMEMBERED = 6
+"""earlier questions that a follow-up is understood from"""
 MAX_LINES = 4
+LONGEST = 2_000
 BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])(?:\s+|$)")
 
 
 class Transformer:
-    """`prompts` holds the active texts of `choose`, `hyde`, `multi_query` and `decompose`."""
+    """`prompts` holds the active texts of `choose`, `hyde`, `multi_query`, `decompose` and `follow_up`."""
 
     def __init__(
         self, *, chat: ChatModel, model: str, temperature: float | None, prompts: Mapping[str, PromptText]
@@ -34,6 +37,11 @@ class Transformer:
             return self._lines(question, chosen)
         return simple(question)
 
+    def standalone(self, question: str, earlier: Sequence[str]) -> str:
+        """The follow-up as a question that can be understood, and searched for, on its own. Raises ProviderError."""
+        asked = "\n".join(map(fenced_question, (*earlier[-REMEMBERED:], question)))
+        return " ".join(self._send("follow_up", asked).split())[:LONGEST] or question
+
     def _choose(self, question: str) -> str:
         word = self._ask("choose", question).strip().strip(".\"'`").lower()
         return word if word in TRANSFORMS else "simple"
@@ -51,10 +59,13 @@ class Transformer:
         return Searches(transform=transform, lexical=queries, dense=queries, sub_queries=lines)
 
     def _ask(self, name: str, question: str) -> str:
+        return self._send(name, fenced_question(question))
+
+    def _send(self, name: str, text: str) -> str:
         request = ChatRequest(
             model=self._model,
             system=self._prompts[name].system_blocks(),
-            messages=(Message("user", fenced_question(question)),),
+            messages=(Message("user", text),),
             max_tokens=MAX_TOKENS[name],
             temperature=self._temperature,
         )

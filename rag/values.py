@@ -63,7 +63,7 @@ def storable(text: str) -> str:
 class Question:
     """One question as asked, with the names that the caller chose and None for what they left to the defaults.
 
-    `anew`: no kept answer is wanted.
+    `anew`: no kept answer is wanted. `session_id`: the conversation that it continues; `opens_session`: it begins one.
     """
 
     text: str
@@ -72,6 +72,16 @@ class Question:
     transform: str | None = None
     top_k: int | None = None
     anew: bool = False
+    session_id: str | None = None
+    opens_session: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: an API key, a signed-in user, or neither (the command line)."""
+
+    api_key_id: int | None = None
+    user_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,27 @@ class Source:
 
     passage: Passage
     score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An earlier turn of a conversation as the model saw it: the question, the sources that were new then, and the answer."""
+
+    question: str
+    sources: tuple[Source, ...]
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What came before in a session. `questions` are all of them; `exchanges` those that the model is shown again."""
+
+    questions: tuple[str, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
+
+    def sources(self) -> dict[str, Source]:
+        """By id, what the model has before it already."""
+        return {source.passage.key: source for exchange in self.exchanges for source in exchange.sources}
 
 
 @dataclass(frozen=True, slots=True)

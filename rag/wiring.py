@@ -18,17 +18,18 @@ from django.db import connection
 
 from costs.ledger import load_price_table
 from costs.models import ModelPrice
-from costs.prices import PriceTable
+from costs.prices import Price, PriceTable
 from prompts.models import Activation
 from prompts.texts import PromptText
 from prompts.versions import active_texts
-from rag import clock, provider_stack
+from rag import clock, provider_stack, warming
 from rag.cache import answer_key
 from rag.embedding import EmbedderSpec
 from rag.errors import CorpusNotReady, IndexOutdated, UnknownCorpus
 from rag.models import ChunkSet, Corpus, Outage, VectorIndex
 from rag.modules import Module, find_module, with_request
 from rag.pipeline import Fallback, Models, Parts
+from rag.providers.contracts import ChatModel, prefix_of
 from rag.providers.metered import Meter
 from rag.retrieval.analyzer import Analyzer
 from rag.retrieval.dense import VectorStore
@@ -39,6 +40,7 @@ from rag.retrieval.persistent import PersistentCollection
 from rag.trace import TraceFiles
 from rag.transforms import Transformer
 from rag.values import Question
+from rag.warming import Warming
 
 ANALYZER = Analyzer()
 ANSWERED_WITH = ("answer", "choose", "hyde", "multi_query", "decompose")
@@ -102,13 +104,32 @@ def parts_for(question: Question) -> Wired:
         dense=collection(serving, provider_stack.query_embedder()),
         lexical=lexical_index(serving.chunk_set_id) if module.bm25_candidates else None,
         reranker=provider_stack.reranker(meter),
-        chat=provider_stack.chat(meter, "generate", settings.GENERATION_TIMEOUT_S),
+        chat=answering_model(module, meter),
+        keep_system=module.prompt_cache and keeping_pays(prompts["answer"], meter.prices),
         passages=StoredPassages(chunk_set_id=serving.chunk_set_id, url_template=serving.url_template),
         fallback=fallback_space(serving, module, meter),
     )
     mode = provider_stack.provider_mode(module)
     key = cache_key(question.text, parts, stamp, prompts, mode) if module.answer_cache else None
     return Wired(parts, serving, meter, mode, stamp.open_outages, key)
+
+
+def answering_model(module: Module, meter: Meter) -> ChatModel:
+    chat = provider_stack.chat(meter, "generate", settings.GENERATION_TIMEOUT_S)
+    if not module.prompt_cache:
+        return chat
+    price = answer_price(meter.prices)
+    return Warming(chat, minimum=price.min_cacheable_tokens if price else None, warn=meter.warnings.append)
+
+
+def keeping_pays(prompt: PromptText, prices: PriceTable) -> bool:
+    """Whether the provider is to keep the system prompt, by its price and by when it was last used."""
+    uses = warming.uses_of(prefix_of(settings.ANSWER_MODEL, prompt.system_blocks()))
+    return warming.pays(uses, answer_price(prices), clock.now())
+
+
+def answer_price(prices: PriceTable) -> Price | None:
+    return prices.find(provider="anthropic", model=settings.ANSWER_MODEL, at=clock.now())
 
 
 def cache_key(text: str, parts: Parts, stamp: Stamp, prompts: Mapping[str, PromptText], mode: str) -> str:

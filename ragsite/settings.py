@@ -148,6 +148,8 @@ if REDIS_URL:
     zlib = {"COMPRESSOR": "django_redis.compressors.zlib.ZlibCompressor"}
     CACHES = {"default": redis, "answers": redis | {"OPTIONS": redis["OPTIONS"] | zlib}}
 ANSWER_CACHE_TTL_S = env.int("ANSWER_CACHE_TTL_S", default=300)
+SESSION_TTL_S = env.int("SESSION_TTL_S", default=1_800)
+SESSION_MAX_TURNS = env.int("SESSION_MAX_TURNS", default=20)
 STALE_ANSWER_TTL_S = env.int("STALE_ANSWER_TTL_S", default=86_400)
 
 # Celery: Redis, or files below DATA_DIR. No result backend: a job's state is a row.

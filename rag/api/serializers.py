@@ -17,6 +17,8 @@ class AskSerializer(serializers.Serializer[Question]):
     module = serializers.CharField(required=False, max_length=40, help_text="`m6-production`, or short: `m6`")
     transform = serializers.ChoiceField(choices=(*TRANSFORMS, AUTO), required=False)
     top_k = serializers.IntegerField(required=False, min_value=1, max_value=20, help_text="sources sent to the model")
+    session = serializers.BooleanField(required=False, default=False, help_text="begin a conversation")
+    session_id = serializers.RegexField(r"^[0-9a-f]{32}\Z", required=False, help_text="continue this conversation")
     stream = serializers.BooleanField(required=False, default=False, help_text="answer as server-sent events")
 
     def to_internal_value(self, data: Any) -> Any:
@@ -42,6 +44,8 @@ class AskSerializer(serializers.Serializer[Question]):
             transform=validated_data.get("transform"),
             top_k=validated_data.get("top_k"),
             anew=self.context.get("anew", False),
+            session_id=validated_data.get("session_id"),
+            opens_session=validated_data.get("session", False),
         )
 
 
@@ -80,6 +84,8 @@ class AnswerSerializer(serializers.Serializer[Any]):
     prompt_version = serializers.CharField()
     corpus = serializers.CharField()
     corpus_version = serializers.CharField()
+    session_id = serializers.CharField(allow_null=True, help_text="send it with the next question of the conversation")
+    turn = serializers.IntegerField(allow_null=True)
     model = serializers.CharField()
     cache = CacheSerializer()
     degraded = serializers.ListField(child=serializers.CharField())

@@ -18,12 +18,12 @@ from django.http import StreamingHttpResponse
 from rest_framework.renderers import JSONRenderer
 
 from rag.api.errors import problem_told
-from rag.ask import Caller, ask
+from rag.ask import ask
 from rag.errors import AnswerInterrupted
 from rag.presenting import answer_body, source_body
 from rag.providers.deadline import Cancelled, Deadline, deadline
 from rag.trace import Trace
-from rag.values import Question, Source
+from rag.values import Caller, Question, Source
 
 CONTENT_TYPE = "text/event-stream"
 HEARTBEAT_S = 0.4

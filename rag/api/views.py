@@ -21,6 +21,7 @@ from rag.corpus_list import corpus_list
 from rag.models import ApiKey
 from rag.presenting import answer_body
 from rag.trace import new_trace_id
+from rag.values import Caller
 
 EVENTS = OpenApiResponse(
     OpenApiTypes.STR,
@@ -71,7 +72,7 @@ class AskView(APIView):
             return
         self.traced = True
         caller = caller_of(self.request)
-        known = caller != ask.Caller()
+        known = caller != Caller()
         ask.refuse(
             query=question_text(self.request) if known and problem["status"] == 400 else "",
             caller=caller,
@@ -104,11 +105,11 @@ class CorporaView(APIView):
         return Response(corpus_list())
 
 
-def caller_of(request: Request) -> ask.Caller:
+def caller_of(request: Request) -> Caller:
     """Who asks, as far as authentication got; a refused credential is nobody."""
     key = getattr(request, "_auth", None)
     user = getattr(request, "_user", None)
-    return ask.Caller(
+    return Caller(
         api_key_id=key.pk if isinstance(key, ApiKey) else None,
         user_id=user.pk if user is not None and user.is_authenticated else None,
     )

@@ -1,6 +1,5 @@
 """Anthropic: a chat request in, a reply out, whole or piece by piece, by the official SDK."""
 
-from collections.abc import Callable
 from typing import Any
 
 import anthropic
@@ -29,8 +28,8 @@ class AnthropicChat:
         received = Received()
         try:
             body = arguments(request)
-            if request.on_text is not None:
-                return self._streamed(body, request.on_text, received)
+            if request.streamed:
+                return self._streamed(body, request, received)
             return reply_of(self._client.messages.create(**body))
         except FAILURES as error:
             raise noted(translated(error), received) from error
@@ -41,11 +40,14 @@ class AnthropicChat:
             cancelled.usage = received.usage()
             raise
 
-    def _streamed(self, body: dict[str, Any], on_text: Callable[[str], None], received: Received) -> ChatReply:
+    def _streamed(self, body: dict[str, Any], request: ChatRequest, received: Received) -> ChatReply:
         with self._client.messages.create(**body, stream=True) as events:
             for event in events:
-                if text := received.take(event):
-                    on_text(text)
+                text = received.take(event)
+                if event.type == "message_start" and request.on_begin is not None:
+                    request.on_begin()
+                if text and request.on_text is not None:
+                    request.on_text(text)
             return received.reply(events.response.headers.get("request-id", ""))
 
 

@@ -5,7 +5,7 @@ Every adapter and every wrapper (retry, metering) has the one method of `Provide
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -41,18 +41,41 @@ class Provider(Protocol[RequestT, ReplyT]):
         ...
 
 
+FIVE_MINUTES: Mapping[str, str] = {"type": "ephemeral"}
+ONE_HOUR: Mapping[str, str] = {"type": "ephemeral", "ttl": "1h"}
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
+    """`text` stands last, `before` are blocks in front of it. `marked`: what ends with the last of those, or, where there are
+    none, with the text, is to be kept by the provider for five minutes. The blocks are the same whether marked or not.
+    """
+
     role: str
     text: str
+    before: tuple[str, ...] = ()
+    marked: bool = False
+
+    def content(self) -> str | list[dict[str, Any]]:
+        if not self.before and self.role == "user":
+            return self.text
+        blocks: list[dict[str, Any]] = [{"type": "text", "text": text} for text in (*self.before, self.text)]
+        if self.marked:
+            blocks[max(0, len(self.before) - 1)]["cache_control"] = FIVE_MINUTES
+        return blocks
+
+    def characters(self) -> int:
+        return sum(map(len, self.before)) + len(self.text)
 
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """One generation. `system` holds the stable blocks in order; `temperature` None = the model takes none.
+    """One generation. `system` holds the stable blocks in order; `temperature` None = the model takes none. `keep_system`: the
+    provider is asked to keep the system prompt for an hour, behind its last block.
 
-    `on_text` is called with each piece of the reply as it comes; None = the reply is wanted as a whole. It is no part of what
-    is asked: the body, its fingerprint and the reply are the same either way.
+    `on_begin` is called when the reply begins: from then on others may read what this request wrote into the prompt cache.
+    `on_text` is called with each piece of the reply as it comes; None = the reply is wanted as a whole. Neither is part of
+    what is asked: the body, its fingerprint and the reply are the same either way.
     """
 
     model: str
@@ -60,15 +83,24 @@ class ChatRequest:
     messages: tuple[Message, ...]
     max_tokens: int
     temperature: float | None = None
+    keep_system: bool = False
+    on_begin: Callable[[], None] | None = field(default=None, compare=False, repr=False)
     on_text: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def streamed(self) -> bool:
+        return self.on_text is not None or self.on_begin is not None
 
     def body(self) -> dict[str, Any]:
         """The request body as it goes over the wire, in Anthropic's format."""
+        system: list[dict[str, Any]] = [{"type": "text", "text": block} for block in self.system]
+        if self.keep_system and system:
+            system[-1]["cache_control"] = ONE_HOUR
         body: dict[str, Any] = {
             "model": self.model,
             "max_tokens": self.max_tokens,
-            "system": [{"type": "text", "text": block} for block in self.system],
-            "messages": [{"role": message.role, "content": message.text} for message in self.messages],
+            "system": system,
+            "messages": [{"role": message.role, "content": message.content()} for message in self.messages],
         }
         return body if self.temperature is None else body | {"temperature": self.temperature}
 
@@ -77,11 +109,19 @@ class ChatRequest:
         canonical = json.dumps(self.body(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
+    def prefix(self) -> str:
+        return prefix_of(self.model, self.system)
+
     def characters(self) -> int:
-        return sum(map(len, self.system)) + sum(len(message.text) for message in self.messages)
+        return sum(map(len, self.system)) + sum(message.characters() for message in self.messages)
 
     def estimate(self) -> Usage:
         return Usage(input_tokens=self.characters() // CHARACTERS_PER_TOKEN)
+
+
+def prefix_of(model: str, system: Sequence[str]) -> str:
+    """SHA-256 of what the provider keeps a system prompt under: the model, and everything up to the last block."""
+    return hashlib.sha256(json.dumps([model, *system], ensure_ascii=False).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Generic
 
 from costs.ledger import Attempt
-from costs.prices import PriceTable, cost
+from costs.prices import PriceTable, cost, saved_by_prompt_cache
 from costs.usage import Usage
 from rag.errors import ProviderError, ProviderTimeout, ProviderUnavailable
 from rag.providers.contracts import Provider, ReplyT, RequestT
@@ -17,17 +17,26 @@ from rag.providers.deadline import Cancelled
 
 @dataclass(slots=True)
 class Meter:
-    """Collects the attempts made for one trace, in order."""
+    """Collects the attempts made for one trace, in order, and what there is to say about them."""
 
     prices: PriceTable
     now: Callable[[], datetime]
     attempts: list[Attempt] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def total(self) -> Decimal | None:
         """USD of all attempts; None when one of them has no known price."""
         costs = [attempt.cost_usd for attempt in self.attempts]
         known = [value for value in costs if value is not None]
         return sum(known, Decimal(0)) if len(known) == len(costs) else None
+
+    def saved(self) -> Decimal:
+        """USD that the prompt cache saved, less what writing to it cost; negative while it has not paid."""
+        return sum((self._saved(attempt) for attempt in self.attempts), Decimal(0))
+
+    def _saved(self, attempt: Attempt) -> Decimal:
+        price = self.prices.find(provider=attempt.provider, model=attempt.model, at=attempt.at)
+        return Decimal(0) if price is None else saved_by_prompt_cache(usage=attempt.usage, price=price)
 
 
 @dataclass(frozen=True, slots=True)

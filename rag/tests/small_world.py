@@ -10,9 +10,9 @@ import httpx
 from django.conf import settings
 
 from costs.models import LedgerEntry
-from rag.ask import Answered, Caller, ask
+from rag.ask import Answered, ask
 from rag.models import TraceSummary
-from rag.values import Question
+from rag.values import Caller, Question
 
 HELD = "How many days of unused annual leave may be carried over?"
 NOT_HELD = "Who won the football world cup of 1954?"

@@ -135,7 +135,7 @@ def test_a_new_prompt_makes_older_answers_unreachable(corpus: IngestReport, bob:
     bumped = bump(
         prompt=prompt, instructions=f"{v1.instructions}\nBe brief.", examples=v1.examples, note="test", author=None
     )
-    activate(version=bumped, who=None, why="test")
+    activate(version=bumped.version, who=None, why="test")
 
     after = ask(bob)
 

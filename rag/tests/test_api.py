@@ -40,6 +40,8 @@ ANSWER_KEYS = {
     "cost_usd",
     "avoided_usd",
     "corpus_version",
+    "session_id",
+    "turn",
     "module",
     "answer",
     "citations",

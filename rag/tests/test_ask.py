@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 from pytest_django.fixtures import Settings
 
-from rag.ask import Caller, ask, check_question
+from rag.ask import ask, check_question
 from rag.errors import (
     CorpusNotReady,
     IndexUnavailable,
@@ -19,7 +19,7 @@ from rag.models import Corpus, TraceSummary
 from rag.modules import MODULES
 from rag.tests.small_world import HELD, NOT_HELD, asked, break_provider, entries_of, line_of, row_of, trace_lines
 from rag.trace import STAGES
-from rag.values import Question
+from rag.values import Caller, Question
 
 SCHEMA = {
     "api_key_id",

@@ -27,8 +27,8 @@ def told(found: Replay) -> set[str]:
 def publish(instructions: str) -> None:
     """Make another answer prompt serve."""
     prompt = Prompt.objects.get(name="answer")
-    version = bump(prompt=prompt, instructions=instructions, examples="", note="a test", author=None)
-    activate(version=version, who=None, why="a test")
+    bumped = bump(prompt=prompt, instructions=instructions, examples="", note="a test", author=None)
+    activate(version=bumped.version, who=None, why="a test")
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -33,7 +33,7 @@ def wired(module: str = "m3-hybrid", corpus: str = "handbook", **wishes: Any) ->
 def bumped(instructions: str) -> PromptVersion:
     return bump(
         prompt=Prompt.objects.get(name="answer"), instructions=instructions, examples="", note="a test", author=None
-    )
+    ).version
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from rag.ask import Caller, ask
+from rag.ask import ask
 from rag.errors import RagError
 from rag.modules import AUTO, MODULES, TRANSFORMS
 from rag.presenting import answer_body
-from rag.values import Question
+from rag.values import Caller, Question
 
 
 class Command(BaseCommand):
