@@ -18,7 +18,9 @@ import httpx
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ragsite.settings")
 django.setup()
 
-from evals.questions import EvalQuestion, load_questions, recall_at  # noqa: E402
+from evals.matching import judge  # noqa: E402
+from evals.metrics import recall_at  # noqa: E402
+from evals.questions import EvalQuestion, load_questions  # noqa: E402
 from rag import trace_reading  # noqa: E402
 from rag.models import Chunk  # noqa: E402
 from rag.replaying import replay  # noqa: E402
@@ -40,7 +42,7 @@ def ask_all(client: httpx.Client, module: str, questions: tuple[EvalQuestion, ..
         body = ask(client, {"question": question.question, "corpus": "django", "module": module})
         line = trace_reading.find_line(body["trace_id"])
         assert line is not None, f"no trace {body['trace_id']}"
-        recall = recall_at(question=question, ranked=spans(body), k=5) if question.answerable else None
+        recall = recall_at(judge(question=question, ranked=spans(body)), k=5) if question.gold else None
         yield Asked(question, body, recall, replay(line).identical)
 
 

@@ -20,7 +20,7 @@ class ApiKeyForm(ModelForm):
         choices=[(scope, scope) for scope in ApiKey.SCOPES],
         widget=CheckboxesInput,
         initial=["ask"],
-        help_text="ask: POST /api/ask. read: corpora, and the traces of this key.",
+        help_text="ask: POST /api/ask. read: corpora, and the traces of this key. costs: what all questions cost.",
     )
 
 

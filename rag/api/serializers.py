@@ -1,10 +1,12 @@
 """The shapes of the API, in and out. The OpenAPI schema is made from these."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from rest_framework import serializers
 
+from rag import clock
 from rag.ask import LONGEST_QUESTION, check_question
 from rag.errors import QuestionRefused
 from rag.modules import AUTO, TRANSFORMS
@@ -93,6 +95,20 @@ class AnswerSerializer(serializers.Serializer[Any]):
     avoided_usd = serializers.FloatField(help_text="what the answer cost when it was made, if it came from the cache")
     latencies_ms = serializers.DictField(child=serializers.FloatField(allow_null=True))
     provider_mode = serializers.CharField(help_text="live or simulated")
+
+
+class StatsQuerySerializer(serializers.Serializer[dict[str, Any]]):
+    since = serializers.DateTimeField(required=False, help_text="default: 24 hours before `until`")
+    until = serializers.DateTimeField(required=False, help_text="default: now; not included")
+    provider_mode = serializers.ChoiceField(choices=("live", "simulated"), required=False, help_text="default: today's")
+
+    def create(self, validated_data: dict[str, Any]) -> dict[str, Any]:
+        until = validated_data.get("until") or clock.now()
+        return {
+            "since": validated_data.get("since") or until - timedelta(hours=24),
+            "until": until,
+            "provider_mode": validated_data.get("provider_mode") or settings.PROVIDERS["anthropic"]["mode"],
+        }
 
 
 class ProblemSerializer(serializers.Serializer[Any]):

@@ -14,12 +14,19 @@ from rest_framework.views import APIView
 from rag import ask, trace_reading
 from rag.api import schema  # noqa: F401 - registers the authentication schemes
 from rag.api.errors import CONTENT_TYPE as PROBLEM_TYPE
-from rag.api.serializers import AnswerSerializer, AskSerializer, CorpusSerializer, ProblemSerializer
+from rag.api.serializers import (
+    AnswerSerializer,
+    AskSerializer,
+    CorpusSerializer,
+    ProblemSerializer,
+    StatsQuerySerializer,
+)
 from rag.api.streams import CONTENT_TYPE, EventStreamRenderer, streamed_answer
 from rag.api.throttles import AskThrottle, ReadThrottle
 from rag.corpus_list import corpus_list
 from rag.models import ApiKey
 from rag.presenting import answer_body
+from rag.stats import stats
 from rag.trace import new_trace_id
 from rag.values import Caller
 
@@ -103,6 +110,22 @@ class CorporaView(APIView):
     def get(self, request: Request) -> Response:
         """The corpora that can be asked, with their active versions."""
         return Response(corpus_list())
+
+
+class StatsView(APIView):
+    required_scope = "costs"
+    throttle_classes = [ReadThrottle]
+
+    @extend_schema(
+        operation_id="stats",
+        parameters=[StatsQuerySerializer],
+        responses={200: dict[str, Any], **problems(400, 401, 403, 429)},
+    )
+    def get(self, request: Request) -> Response:
+        """What questions cost in a span of time (default: the last 24 hours), and what the caches saved."""
+        query = StatsQuerySerializer(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        return Response(stats(**query.save()))
 
 
 def caller_of(request: Request) -> Caller:
