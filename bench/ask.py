@@ -29,11 +29,11 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def web(environment: dict[str, str]) -> Iterator[tuple[str, int]]:
+def web(environment: dict[str, str], *, application: str = "ragsite.wsgi") -> Iterator[tuple[str, int]]:
     """A web process of our own: its URL and the process id of its worker."""
     port = free_port(0)
     command = [sys.executable, "-m", "gunicorn", "--config", "ragsite/gunicorn_conf.py", "--bind", f"127.0.0.1:{port}"]
-    process = subprocess.Popen([*command, "ragsite.wsgi"], cwd=ROOT, env={**os.environ, **environment})
+    process = subprocess.Popen([*command, application], cwd=ROOT, env={**os.environ, **environment})
     try:
         url = f"http://127.0.0.1:{port}"
         while not answers(f"{url}/healthz"):
