@@ -3,11 +3,12 @@
 Chroma and the sandbox are the real programs, started here for the session on ports of their own.
 """
 
+import functools
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -16,8 +17,11 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.cache import caches
+from django.db.backends.base.creation import BaseDatabaseCreation
+from django.test import TransactionTestCase
 from rest_framework.test import APIClient
 
+from prompts import guards
 from rag.ingest import IngestReport, ingest
 from rag.models import ApiKey
 
@@ -117,6 +121,32 @@ def providers(sandbox: str, chroma: str) -> Iterator[str]:
     httpx.delete(f"{sandbox}/_control").raise_for_status()
     yield sandbox
     httpx.delete(f"{sandbox}/_control").raise_for_status()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tables_can_be_emptied() -> Iterator[None]:
+    """Tests with transactions of their own empty and refill all tables, which the guards of prompts refuse otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name in (
+            (BaseDatabaseCreation, "deserialize_db_from_string"),
+            (TransactionTestCase, "_fixture_teardown"),
+        ):
+            patch.setattr(owner, name, unguarded(getattr(owner, name)))
+        yield
+
+
+def unguarded(step: Callable[..., None]) -> Callable[..., None]:
+    """`step` of Django's own, with the guards down meanwhile."""
+
+    @functools.wraps(step)
+    def taken(*args: object, **kwargs: object) -> None:
+        guards.take_down()
+        try:
+            step(*args, **kwargs)
+        finally:
+            guards.put_up()
+
+    return taken
 
 
 @pytest.fixture

@@ -113,7 +113,13 @@ class BumpForm(ModelForm):
 
 
 def unix_lines(text: str) -> str:
-    return text.replace("\r\n", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def edited_version(request: HttpRequest) -> PromptVersion | None:
+    """`?from=<id>`: the version whose text the form began with."""
+    start = request.GET.get("from", "")
+    return PromptVersion.objects.filter(pk=start).select_related("prompt").first() if start.isdecimal() else None
 
 
 @admin.register(PromptVersion)
@@ -148,23 +154,28 @@ class PromptVersionAdmin(NoChange, NoDelete, RowAdmin):
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """`?from=<id>`: begin with the text of that version."""
-        start = request.GET.get("from", "")
-        version = PromptVersion.objects.filter(pk=start).first() if start.isdecimal() else None
+        version = edited_version(request)
         if version is None:
             return dict(super().get_changeform_initial_data(request))
         return {"prompt": version.prompt_id, "instructions": version.instructions, "examples": version.examples}
 
     def save_model(self, request: HttpRequest, obj: PromptVersion, form: Any, change: bool) -> None:
-        made = bump(
+        edited = edited_version(request)
+        bumped = bump(
             prompt=obj.prompt,
             instructions=obj.instructions,
             examples=obj.examples,
             note=obj.note,
             author=request.user if request.user.is_authenticated else None,
+            based_on=edited if edited and edited.prompt_id == obj.prompt_id else None,
         )
+        made = bumped.version
         obj.pk, obj.number, obj.content_hash = made.pk, made.number, made.content_hash
         messages.info(request, f"{made} is not active yet. Open it and choose Activate when it should serve.")
+        if (other := bumped.overtook) and edited:
+            by = f" by {other.author}" if other.author else ""
+            missed = f"{other}{by} is newer than {edited.label}, which you edited: its changes are not in {made.label}."
+            messages.warning(request, missed)
 
     def has_bump_permission(self, request: HttpRequest, object_id: str | None = None) -> bool:
         return self.has_add_permission(request)

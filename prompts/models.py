@@ -4,6 +4,7 @@ from typing import Any, NoReturn
 
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from prompts.texts import PromptText, content_hash
 
@@ -37,7 +38,7 @@ class PromptVersion(models.Model):
     examples = models.TextField(blank=True)
     note = models.TextField(help_text="what changed and why")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
     content_hash = models.CharField(max_length=64, editable=False)
 
     objects = PromptVersionQuerySet.as_manager()

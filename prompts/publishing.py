@@ -1,25 +1,84 @@
 """The two things that ever happen to a prompt: it gets a next version, and a version is made active."""
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
+from django.utils import timezone
 
 from prompts.models import Activation, Prompt, PromptVersion
+from prompts.texts import refuse_unfit
+
+
+@dataclass(frozen=True, slots=True)
+class Bumped:
+    """`overtook` is somebody else's newest version since the one that was edited: its changes are not in `version`."""
+
+    version: PromptVersion
+    overtook: PromptVersion | None
 
 
 @transaction.atomic
 def bump(
-    *, prompt: Prompt, instructions: str, examples: str, note: str, author: AbstractBaseUser | None
-) -> PromptVersion:
-    """The next version, inactive. Two people who bump at once get two numbers: the prompt's row is locked meanwhile."""
+    *,
+    prompt: Prompt,
+    instructions: str,
+    examples: str,
+    note: str,
+    author: AbstractBaseUser | None,
+    based_on: PromptVersion | None = None,
+) -> Bumped:
+    """The next version, inactive; `based_on` is the one whose text was edited. Raises UnfitText.
+
+    Two people who bump at once get two numbers, because the prompt's row is locked meanwhile, and the second is told.
+    """
+    if based_on is not None and based_on.prompt_id != prompt.pk:
+        raise ValueError(f"{based_on} is a version of another prompt")
     locked = Prompt.objects.select_for_update().get(pk=prompt.pk)
-    newest = locked.versions.order_by("-number").first()
-    version = PromptVersion(
+    version = add_version(
         prompt=locked,
-        number=newest.number + 1 if newest else 1,
+        number=next_number(locked),
+        instructions=instructions,
+        examples=examples,
+        note=note,
+        author=author,
+    )
+    return Bumped(version, overtook=overtaken(version, based_on) if based_on else None)
+
+
+def overtaken(version: PromptVersion, based_on: PromptVersion) -> PromptVersion | None:
+    between = version.prompt.versions.filter(number__gt=based_on.number, number__lt=version.number)
+    if version.author_id is not None:
+        between = between.exclude(author_id=version.author_id)
+    return between.select_related("prompt", "author").order_by("-number").first()
+
+
+def next_number(prompt: Prompt) -> int:
+    newest = prompt.versions.order_by("-number").first()
+    return newest.number + 1 if newest else 1
+
+
+def add_version(
+    *,
+    prompt: Prompt,
+    number: int,
+    instructions: str,
+    examples: str,
+    note: str,
+    author: AbstractBaseUser | None,
+    created_at: datetime | None = None,
+) -> PromptVersion:
+    """A version under a number that the caller knows to be free, because it has locked the prompt. Raises UnfitText."""
+    refuse_unfit(instructions=instructions, examples=examples, note=note)
+    version = PromptVersion(
+        prompt=prompt,
+        number=number,
         instructions=instructions,
         examples=examples,
         note=note,
         author_id=author.pk if author else None,
+        created_at=created_at or timezone.now(),
     )
     version.save()
     return version

@@ -1,5 +1,9 @@
 """Looking up prompt versions."""
 
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
 from django.db.models import Max
 
 from prompts.models import Activation, PromptVersion
@@ -8,6 +12,22 @@ from prompts.texts import PromptText
 
 class UnknownPromptVersion(Exception):
     """No such prompt, or no such version of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVersion:
+    """One version without its text. `author` is a user name, `created` is in UTC."""
+
+    name: str
+    version: str
+    active: bool
+    author: str | None
+    created: datetime
+    note: str
+    content_hash: str
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"created": self.created.isoformat()}
 
 
 def active_texts() -> dict[str, PromptText]:
@@ -19,6 +39,11 @@ def active_texts() -> dict[str, PromptText]:
 
 def text_of(*, name: str, version: str) -> PromptText:
     """The text of one version (`v3`); raises UnknownPromptVersion."""
+    return find_version(name=name, version=version).as_text()
+
+
+def find_version(*, name: str, version: str) -> PromptVersion:
+    """Raises UnknownPromptVersion."""
     number = version.removeprefix("v")
     rows = PromptVersion.objects.select_related("prompt").filter(
         prompt__name=name, number=number if number.isdecimal() else -1
@@ -26,4 +51,22 @@ def text_of(*, name: str, version: str) -> PromptText:
     row = rows.first()
     if row is None:
         raise UnknownPromptVersion(f"the prompt {name!r} has no version {version!r}")
-    return row.as_text()
+    return row
+
+
+def list_versions() -> tuple[ListedVersion, ...]:
+    """All of them, by prompt and number."""
+    active = {name: text.version for name, text in active_texts().items()}
+    rows = PromptVersion.objects.select_related("prompt", "author").order_by("prompt__name", "number")
+    return tuple(
+        ListedVersion(
+            name=row.prompt.name,
+            version=row.label,
+            active=active.get(row.prompt.name) == row.label,
+            author=row.author.get_username() if row.author else None,
+            created=row.created_at.astimezone(UTC),
+            note=row.note,
+            content_hash=row.content_hash,
+        )
+        for row in rows
+    )

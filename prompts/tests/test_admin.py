@@ -61,8 +61,19 @@ def test_it_starts_from_the_text_that_serves(staff_page, answer):
     assert response.context["adminform"].form.initial["instructions"] == answer.versions.get().instructions
 
 
+def test_it_tells_who_was_faster(staff_page, answer):
+    first, carol = answer.versions.get(), User.objects.create_user("carol")
+    bump(prompt=answer, instructions="Hers.", examples="", note="hers", author=carol, based_on=first)
+
+    form = {"prompt": answer.pk, "instructions": "Mine.", "examples": "", "note": "mine"}
+    page = staff_page.post(f"{ADD}?from={first.pk}", form, follow=True)
+
+    said = [str(message) for message in page.context["messages"]]
+    assert "answer v2 by carol is newer than v1, which you edited: its changes are not in v3." in said
+
+
 def test_it_activates_a_version_with_a_reason(staff_page, answer, alice):
-    version = bump(prompt=answer, instructions="New.", examples="", note="test", author=None)
+    version = bump(prompt=answer, instructions="New.", examples="", note="test", author=None).version
 
     staff_page.post(f"/admin/prompts/promptversion/{version.pk}/activate/", {"why": "measured better"})
 
@@ -102,7 +113,9 @@ def test_it_changes_and_deletes_no_version(staff_page, answer):
 
 
 def test_it_escapes_the_text_of_a_prompt(staff_page, answer):
-    version = bump(prompt=answer, instructions="<script>alert(1)</script>", examples="", note="test", author=None)
+    version = bump(
+        prompt=answer, instructions="<script>alert(1)</script>", examples="", note="test", author=None
+    ).version
 
     text = staff_page.get(reverse("admin:prompts_promptversion_change", args=[version.pk])).content.decode()
 

@@ -1,15 +1,18 @@
 """Versions never change; bumping makes the next one, activating leaves a line."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Barrier
+from types import EllipsisType
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 
 from prompts.models import Activation, Immutable, Prompt, PromptVersion
-from prompts.publishing import activate, bump
-from prompts.texts import content_hash
+from prompts.publishing import Bumped, activate, bump
+from prompts.texts import UnfitText, content_hash
 from prompts.versions import active_texts
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +26,12 @@ class Desk:
     editor: User
 
     def bump(self, text: str = "Be brief.", note: str = "shorter") -> PromptVersion:
-        return bump(prompt=self.prompt, instructions=text, examples="", note=note, author=self.editor)
+        return bump(prompt=self.prompt, instructions=text, examples="", note=note, author=self.editor).version
+
+    def bump_from(self, based_on: PromptVersion, author: User | None | EllipsisType = ...) -> Bumped:
+        """Alice's bump, if it is nobody else's."""
+        who = self.editor if author is ... else author
+        return bump(prompt=self.prompt, instructions="New.", examples="", note="n", author=who, based_on=based_on)
 
     def first(self) -> PromptVersion:
         return self.prompt.versions.get(number=1)
@@ -32,6 +40,11 @@ class Desk:
 @pytest.fixture
 def desk(alice: User) -> Desk:
     return Desk(Prompt.objects.get(name="answer"), alice)
+
+
+@pytest.fixture
+def carol(db: None) -> User:
+    return User.objects.create_user("carol")
 
 
 def test_a_bump_makes_the_next_number(desk: Desk) -> None:
@@ -43,7 +56,7 @@ def test_a_bump_makes_the_next_number(desk: Desk) -> None:
 def test_the_first_bump_of_a_new_prompt_is_number_one(desk: Desk) -> None:
     prompt = Prompt.objects.create(name="summary", purpose="Sums up.")
 
-    version = bump(prompt=prompt, instructions="Sum up.", examples="", note="new", author=None)
+    version = bump(prompt=prompt, instructions="Sum up.", examples="", note="new", author=None).version
 
     assert (version.number, version.author_id) == (1, None)
 
@@ -51,13 +64,13 @@ def test_the_first_bump_of_a_new_prompt_is_number_one(desk: Desk) -> None:
 def test_a_prompt_counts_its_own_versions(desk: Desk) -> None:
     desk.bump()
 
-    other = bump(prompt=Prompt.objects.get(name="hyde"), instructions="x", examples="", note="n", author=None)
+    other = bump(prompt=Prompt.objects.get(name="hyde"), instructions="x", examples="", note="n", author=None).version
 
     assert other.number == 2
 
 
 def test_a_bump_keeps_who_what_and_why(desk: Desk) -> None:
-    version = bump(prompt=desk.prompt, instructions="A", examples="B", note="why", author=desk.editor)
+    version = bump(prompt=desk.prompt, instructions="A", examples="B", note="why", author=desk.editor).version
 
     stored = PromptVersion.objects.get(pk=version.pk)
     assert (stored.instructions, stored.examples, stored.note, stored.author) == ("A", "B", "why", desk.editor)
@@ -71,8 +84,65 @@ def test_a_bump_does_not_activate(desk: Desk) -> None:
 
 
 def test_a_bump_has_to_say_why(desk: Desk) -> None:
-    with pytest.raises(IntegrityError):
-        desk.bump(note="")
+    with pytest.raises(UnfitText, match="note"):
+        desk.bump(note=" ")
+
+
+@pytest.mark.parametrize("text", ["", " \n", "Be brief.\r\nCite.", "Be brief.\0"])
+def test_a_bump_refuses_what_cannot_be_a_prompt(desk: Desk, text: str) -> None:
+    with pytest.raises(UnfitText):
+        desk.bump(text)
+    assert desk.prompt.versions.count() == 1
+
+
+def test_a_bump_on_top_of_the_newest_overtakes_nobody(desk: Desk) -> None:
+    assert desk.bump_from(desk.first()).overtook is None
+
+
+def test_a_bump_tells_whose_version_is_newer_than_the_one_that_was_edited(desk: Desk, carol: User) -> None:
+    hers = desk.bump_from(desk.first(), author=carol).version
+
+    bumped = desk.bump_from(desk.first())
+
+    assert (bumped.version.label, bumped.overtook) == ("v3", hers)
+
+
+def test_a_bump_does_not_count_ones_own_drafts(desk: Desk) -> None:
+    desk.bump()
+
+    assert desk.bump_from(desk.first()).overtook is None
+
+
+def test_a_bump_counts_versions_that_name_nobody(desk: Desk) -> None:
+    imported = desk.bump_from(desk.first(), author=None).version
+
+    assert desk.bump_from(desk.first()).overtook == imported
+
+
+def test_a_bump_is_based_on_a_version_of_its_own_prompt(desk: Desk) -> None:
+    with pytest.raises(ValueError, match="another prompt"):
+        desk.bump_from(PromptVersion.objects.get(prompt__name="hyde"))
+
+
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_who_bumps_at_the_same_time_gets_a_version_each_and_all_but_the_first_are_told(alice: User) -> None:
+    desk = Desk(Prompt.objects.get(name="answer"), alice)
+    first = desk.first()
+    people = [User.objects.create_user(f"editor-{number}") for number in range(8)]
+    together = Barrier(len(people))
+
+    def edit(person: User) -> Bumped:
+        try:
+            together.wait()
+            return desk.bump_from(first, author=person)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(people)) as threads:
+        made = sorted(threads.map(edit, people), key=lambda bumped: bumped.version.number)
+
+    assert [bumped.version.number for bumped in made] == list(range(2, 10))
+    assert [bumped.overtook and bumped.overtook.number for bumped in made] == [None, *range(2, 9)]
 
 
 def test_a_version_refuses_to_be_saved_again(desk: Desk) -> None:

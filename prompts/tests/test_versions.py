@@ -28,7 +28,7 @@ def test_the_active_texts_take_one_query(django_assert_num_queries) -> None:
 
 def test_it_finds_a_version_that_is_not_active() -> None:
     prompt = Prompt.objects.get(name="hyde")
-    version = bump(prompt=prompt, instructions="Write a passage.", examples="One.", note="n", author=None)
+    version = bump(prompt=prompt, instructions="Write a passage.", examples="One.", note="n", author=None).version
 
     text = text_of(name="hyde", version="v2")
 
