@@ -9,7 +9,7 @@ from rag import answers, clock, pipeline, sessions, wiring
 from rag.answers import Kept
 from rag.errors import NoEmbedding
 from rag.models import Session
-from rag.pipeline import Listener
+from rag.parts import Listener
 from rag.single_flight import boarded
 from rag.trace import Trace
 from rag.values import Caller, Conversation, Outcome, Question

@@ -10,7 +10,7 @@ from django.db import Error as DatabaseUnavailable
 
 from rag import answering, clock, outages, summaries, wiring
 from rag.errors import QuestionRefused, RagError, TraceUnwritable
-from rag.pipeline import Listener
+from rag.parts import Listener
 from rag.providers.deadline import Cancelled, deadline
 from rag.providers.metered import Meter
 from rag.trace import Trace, new_trace_id

@@ -3,7 +3,7 @@
 RagError
 ├── CallerError           tell the user: the request cannot be served as it is
 │   ├── QuestionRefused       empty, too long, control characters
-│   ├── UnknownCorpus, CorpusNotReady, UnknownModule, UnknownTransform
+│   ├── UnknownCorpus, CorpusNotReady, UnknownModule, UnknownTransform, UnknownPromptVersion
 │   ├── UnknownSession, SessionMismatch, SessionBusy, SessionFull
 │   └── IngestRefused         nothing to read, a build in progress, a path outside the allowed root
 ├── ProviderError         a paid provider failed; `retryable` says whether the same call may succeed later
@@ -64,6 +64,11 @@ class UnknownModule(CallerError):
 class UnknownTransform(CallerError):
     code = "unknown_transform"
     title = "Unknown transform"
+
+
+class UnknownPromptVersion(CallerError):
+    code = "unknown_prompt_version"
+    title = "Unknown prompt version"
 
 
 class UnknownSession(CallerError):

@@ -22,6 +22,10 @@ class Module:
     where docs/failures.md says so; without, it fails the request, so that an evaluation measures one thing. With `answer_cache`
     the same question within minutes gets the same answer, for nothing. With `prompt_cache` the provider is asked to keep the
     system prompt where that pays.
+
+    Three savings, each off at 0: `sure_overlap`: when so many of the best five are found by vectors and by BM25 alike, `auto`
+    asks for no transform; `agreed_overlap`: likewise, and nothing is reranked; `source_floor`: sources that the reranker scores
+    below this share of the best are not sent.
     """
 
     name: str
@@ -36,6 +40,9 @@ class Module:
     fallbacks: bool = False
     answer_cache: bool = False
     prompt_cache: bool = False
+    sure_overlap: int = 0
+    agreed_overlap: int = 0
+    source_floor: float = 0.0
 
     def config(self) -> dict[str, Any]:
         """The knobs as plain values, for traces and replays."""
@@ -52,7 +59,17 @@ MODULES = {
         Module(name="m2-chunking", chunker="structural"),
         HYBRID,
         replace(HYBRID, name="m4-transform", transform=AUTO),
-        replace(HYBRID, name="m6-production", transform=AUTO, fallbacks=True, answer_cache=True, prompt_cache=True),
+        replace(
+            HYBRID,
+            name="m6-production",
+            transform=AUTO,
+            fallbacks=True,
+            answer_cache=True,
+            prompt_cache=True,
+            sure_overlap=3,
+            agreed_overlap=3,
+            source_floor=0.7,
+        ),
     )
 }
 

@@ -17,7 +17,7 @@ from django.db.models import Q
 from rag import clock
 from rag.errors import SessionBusy, SessionFull, SessionMismatch, UnknownSession
 from rag.models import Session, Turn
-from rag.pipeline import Passages
+from rag.parts import Passages
 from rag.trace import Trace
 from rag.values import Caller, Conversation, Exchange, Outcome, Source
 

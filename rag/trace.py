@@ -71,6 +71,7 @@ class Trace:
     answer_from: dict[str, Any] | None = None
     avoided_usd: Decimal = Decimal(0)
     degraded: tuple[str, ...] = ()
+    economies: tuple[str, ...] = ()
     attempts: Sequence[Attempt] = ()
     prompt_saved_usd: Decimal = Decimal(0)
     warnings: Sequence[str] = ()
@@ -159,6 +160,7 @@ class Trace:
                 "uncached": usage.input_tokens,
             },
             "degraded": list(self.degraded),
+            "economies": list(self.economies),
             "attempts": [attempt_line(attempt) for attempt in self.attempts],
             "request_sha256": self.request_sha256,
             "prompt_hash": self.prompt_hash,

@@ -64,6 +64,7 @@ class Question:
     """One question as asked, with the names that the caller chose and None for what they left to the defaults.
 
     `anew`: no kept answer is wanted. `session_id`: the conversation that it continues; `opens_session`: it begins one.
+    `prompt_version`: the version of the answer prompt to be used, active or not (`v3`).
     """
 
     text: str
@@ -74,6 +75,7 @@ class Question:
     anew: bool = False
     session_id: str | None = None
     opens_session: bool = False
+    prompt_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,14 +21,15 @@ from costs.models import ModelPrice
 from costs.prices import Price, PriceTable
 from prompts.models import Activation
 from prompts.texts import PromptText
-from prompts.versions import active_texts
+from prompts.versions import UnknownPromptVersion as NoSuchVersion
+from prompts.versions import active_texts, text_of
 from rag import clock, provider_stack, warming
 from rag.cache import answer_key
 from rag.embedding import EmbedderSpec
-from rag.errors import CorpusNotReady, IndexOutdated, UnknownCorpus
+from rag.errors import CorpusNotReady, IndexOutdated, UnknownCorpus, UnknownPromptVersion
 from rag.models import ChunkSet, Corpus, Outage, VectorIndex
 from rag.modules import Module, find_module, with_request
-from rag.pipeline import Fallback, Models, Parts
+from rag.parts import Fallback, Models, Parts
 from rag.providers.contracts import ChatModel, prefix_of
 from rag.providers.metered import Meter
 from rag.retrieval.analyzer import Analyzer
@@ -89,11 +90,11 @@ class Stamp:
 
 
 def parts_for(question: Question) -> Wired:
-    """Raises UnknownCorpus, UnknownModule, UnknownTransform, CorpusNotReady, IndexOutdated."""
+    """Raises UnknownCorpus, UnknownModule, UnknownTransform, UnknownPromptVersion, CorpusNotReady, IndexOutdated."""
     module = with_request(find_module(question.module), transform=question.transform, top_k=question.top_k)
     stamp = current_stamp(question.corpus)
     serving = serving_for(question.corpus, stamp.version_id, module.chunker, stamp.url_template)
-    prompts = cached_prompts(stamp.prompts)
+    prompts = prompts_for(question, stamp)
     meter = Meter(prices=cached_prices(stamp.prices), now=clock.now)
     parts = Parts(
         module=module,
@@ -166,6 +167,17 @@ def current_stamp(corpus: str) -> Stamp:
     if version_id is None:
         raise CorpusNotReady(f"the corpus {corpus!r} has no active version yet: ingest documents into it first")
     return Stamp(version_id, url_template, prompts, prices, open_outages)
+
+
+def prompts_for(question: Question, stamp: Stamp) -> Mapping[str, PromptText]:
+    """The active prompts; for answering the version that the question names, if it names one."""
+    active = cached_prompts(stamp.prompts)
+    if question.prompt_version is None or question.prompt_version == active["answer"].version:
+        return active
+    try:
+        return active | {"answer": text_of(name="answer", version=question.prompt_version)}
+    except NoSuchVersion as error:
+        raise UnknownPromptVersion(f"{error}; `manage.py prompts list` shows them") from error
 
 
 @lru_cache(maxsize=4)

@@ -10,7 +10,7 @@ from rag import pipeline
 from rag.errors import IndexUnavailable, ProviderBusy, ProviderError, ProviderTimeout
 from rag.generate import NOTHING_FOUND
 from rag.modules import MODULES, Module
-from rag.pipeline import Models, Parts
+from rag.parts import Models, Parts
 from rag.providers.contracts import EmbedRequest, RerankRequest
 from rag.tests.doubles import (
     FakeDense,
@@ -345,3 +345,78 @@ def test_a_vector_index_that_is_away_ends_the_story_before_any_generation() -> N
         world.answer()
 
     assert world.calls == ["embed"]
+
+
+MANY = tuple(f"other/{number}#0" for number in range(10))
+"""enough others for an agreement to mean something"""
+SPARING = replace(M4, sure_overlap=2, agreed_overlap=2, source_floor=0.6)
+
+
+def test_when_both_indexes_agree_nothing_is_transformed_or_reranked() -> None:
+    world = World(SPARING)
+    world.dense = FakeDense(hits(A, B, C, *MANY), calls=world.calls)
+    world.lexical = FakeLexical({QUESTION: hits(B, A)}, calls=world.calls)
+    world.chat.enqueue(said("Yes."))
+
+    outcome = world.answer()
+
+    assert world.calls == ["embed", "dense", "lexical", "chat"]
+    assert (outcome.transform, outcome.degraded) == ("simple", ())
+    assert world.trace.economies == ("transform", "rerank")
+    assert world.trace.reranked == ()
+
+
+def test_an_agreement_on_everything_there_is_says_nothing() -> None:
+    world = World(replace(M3, agreed_overlap=1))
+    world.reranker.enqueue(ordered((0, 0.9), (1, 0.8), (2, 0.7), (3, 0.6)))
+    world.chat.enqueue(said("Yes."))
+
+    world.answer()
+
+    assert "rerank" in world.calls
+
+
+def test_when_they_do_not_agree_the_transform_is_asked_for() -> None:
+    world = World(SPARING)
+    world.small.enqueue(said("hyde"), said("Leave lapses in spring."))
+    world.dense = FakeDense(hits(A, B, C), calls=world.calls)
+    world.reranker.enqueue(ordered((0, 0.9), (1, 0.8), (2, 0.7), (3, 0.6)))
+    world.chat.enqueue(said("Yes."))
+
+    outcome = world.answer()
+
+    first, then = ["embed", "dense", "lexical"], ["transform", "transform", "embed", "dense", "lexical"]
+    assert world.calls == [*first, *then, "rerank", "chat"]
+    assert outcome.transform == world.trace.transform == "hyde"
+
+
+def test_what_was_found_already_is_not_searched_for_again() -> None:
+    world = World(SPARING)
+    world.small.enqueue(said("simple"))
+    world.reranker.enqueue(ordered((0, 0.9), (1, 0.8), (2, 0.7), (3, 0.6)))
+    world.chat.enqueue(said("Yes."))
+
+    world.answer()
+
+    assert world.calls == ["embed", "dense", "lexical", "transform", "rerank", "chat"]
+
+
+def test_the_tail_of_the_reranked_is_not_sent() -> None:
+    world = World(replace(M3, source_floor=0.6))
+    world.reranker.enqueue(ordered((2, 0.9), (0, 0.6), (1, 0.5), (3, 0.1)))
+    world.chat.enqueue(said("Yes."))
+
+    outcome = world.answer()
+
+    assert keys(outcome) == [D, B]
+    assert world.trace.economies == ("sources",)
+
+
+def test_a_transform_that_a_client_names_is_never_saved() -> None:
+    world = World(replace(SPARING, transform="hyde"))
+    world.dense = FakeDense(hits(A, B, C, *MANY), calls=world.calls)
+    world.lexical = FakeLexical({QUESTION: hits(B, A)}, calls=world.calls)
+    world.small.enqueue(said("Leave lapses in spring."))
+    world.chat.enqueue(said("Yes."))
+
+    assert world.answer().transform == "hyde"
