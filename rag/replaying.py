@@ -45,7 +45,7 @@ def replay(line: dict[str, Any]) -> Replay:
         return replay_of_kept(line)
     if line["request_sha256"] is None:
         return Replay(line["trace_id"], None, tuple(todays_differences(line)))
-    differences = [*prompt_differences(line), *source_differences(line)]
+    differences = [*prompt_differences(line), *source_differences(line), *conversation_differences(line)]
     rebuilt = False
     if not differences:
         rebuilt = rebuilt_sha256(line) == line["request_sha256"]
@@ -82,6 +82,15 @@ def source_differences(line: dict[str, Any]) -> list[Difference]:
         for source in line["sources"]
         if now.get(source["id"]) != source["sha256"]
     ]
+
+
+def conversation_differences(line: dict[str, Any]) -> list[Difference]:
+    """Earlier turns that are kept no more."""
+    earlier = (line.get("turn") or 1) - 1
+    if not earlier:
+        return []
+    kept = Turn.objects.filter(session_id=line["session_id"], number__lte=earlier).count()
+    return [] if kept == earlier else [Difference("conversation", f"{earlier} earlier turns", f"{kept} kept")]
 
 
 def stored_passages(line: dict[str, Any]) -> dict[str, Passage]:

@@ -7,7 +7,7 @@ begins anew, because the model may be shown again only what is still live; the e
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import takewhile
 from uuid import uuid4
 
@@ -97,6 +97,12 @@ def turn(session: Session, *, chunk_set_id: int, passages: Passages) -> Iterator
         yield Talk(session, number, conversation_of(turns, chunk_set_id, passages), chunk_set_id)
     finally:
         Session.objects.filter(pk=session.pk).update(busy_until=None, last_used_at=clock.now())
+
+
+def forget(now: datetime) -> int:
+    """Delete conversations that were not continued for SESSION_KEEP_DAYS; how many. Their traces stay, but replay no more."""
+    deleted, _ = Session.objects.filter(last_used_at__lt=now - timedelta(days=settings.SESSION_KEEP_DAYS)).delete()
+    return deleted
 
 
 def conversation_of(turns: Sequence[Turn], chunk_set_id: int, passages: Passages) -> Conversation:

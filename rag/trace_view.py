@@ -18,8 +18,8 @@ STAGES = (
     ("fused_top_20", "Fused", "reciprocal rank fusion"),
     ("reranked_top_5", "Reranked", "relevance"),
 )
-ORDER = ("transform", "embed", "vector", "bm25", "fuse", "rerank", "generate")
-NAMES = {"bm25": "BM25 search", "vector": "vector search", "embed": "embedding"}
+ORDER = ("follow_up", "transform", "embed", "vector", "bm25", "fuse", "rerank", "generate")
+NAMES = {"follow_up": "understanding", "bm25": "BM25 search", "vector": "vector search", "embed": "embedding"}
 REST = "everything else"
 
 
@@ -68,7 +68,9 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class SeenSource:
-    """A source as the model saw it. `state` is `same`, `changed` or `gone`, compared with the rows of today."""
+    """A source as the model saw it. `state` is `same`, `changed` or `gone`, compared with the rows of today. `sent` is false
+    for one that an earlier turn of the conversation had brought.
+    """
 
     number: int
     key: str
@@ -78,6 +80,7 @@ class SeenSource:
     text: str
     url: str | None
     cited: bool
+    sent: bool
     group: int
 
 
@@ -175,6 +178,8 @@ def candidate(
 
 def seen_sources(line: Line, live: Mapping[str, Passage], groups: Mapping[str, int]) -> Iterator[SeenSource]:
     cited = set(line.get("citations", ()))
+    in_conversation = line.get("request_sha256") and line.get("session_id")
+    sent = set(line["sources_sent"] if in_conversation else (source["id"] for source in line.get("sources", ())))
     for number, source in enumerate(line.get("sources", ()), 1):
         passage = live.get(source["id"])
         yield SeenSource(
@@ -186,6 +191,7 @@ def seen_sources(line: Line, live: Mapping[str, Passage], groups: Mapping[str, i
             text=passage.text if passage else "",
             url=web_url(passage.url) if passage else None,
             cited=source["id"] in cited,
+            sent=source["id"] in sent,
             group=groups[source["id"]],
         )
 

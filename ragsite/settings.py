@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "costs",
     "prompts",
     "rag",
+    "evals",
 ]
 
 MIDDLEWARE = [
@@ -149,6 +150,7 @@ if REDIS_URL:
     CACHES = {"default": redis, "answers": redis | {"OPTIONS": redis["OPTIONS"] | zlib}}
 ANSWER_CACHE_TTL_S = env.int("ANSWER_CACHE_TTL_S", default=300)
 SESSION_TTL_S = env.int("SESSION_TTL_S", default=1_800)
+SESSION_KEEP_DAYS = env.int("SESSION_KEEP_DAYS", default=90)
 SESSION_MAX_TURNS = env.int("SESSION_MAX_TURNS", default=20)
 STALE_ANSWER_TTL_S = env.int("STALE_ANSWER_TTL_S", default=86_400)
 
@@ -174,6 +176,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE = {
     "pick up ingests that nobody works on": {"task": "rag.tasks.resume_ingests", "schedule": 30.0},
+    "forget conversations": {"task": "rag.tasks.forget_sessions", "schedule": 86_400.0},
 }
 
 # Providers. Without a key the base URL is the sandbox; whatever lives there is marked `simulated` everywhere.

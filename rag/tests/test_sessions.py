@@ -1,6 +1,7 @@
 """Conversations as a client has them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.conf import LazySettings
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
+from rag import clock, sessions
 from rag.ingest import IngestReport, ingest
 from rag.models import ApiKey, Turn
 from rag.replaying import replay
@@ -183,3 +185,15 @@ def test_one_turn_at_a_time(corpus: IngestReport, bobs_key: str, providers: str,
     codes = [answer.get("code") for answer in answers]
     assert codes.count("session_busy") == 3
     assert codes.count(None) == 1
+
+
+def test_conversations_are_forgotten_after_their_time(corpus: IngestReport, bob: APIClient) -> None:
+    first = ask(bob, HELD, session=True)
+    second = ask(bob, FOLLOW_UP, session_id=first["session_id"])
+
+    assert sessions.forget(clock.now() + timedelta(days=89)) == 0
+    assert sessions.forget(clock.now() + timedelta(days=91)) > 0
+
+    assert not Turn.objects.exists()
+    (difference,) = replay(line_of(second["trace_id"])).differences
+    assert difference.what == "conversation"
