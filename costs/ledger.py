@@ -26,6 +26,8 @@ class Attempt:
     latency_ms: float
     request_id: str = ""
     estimated: bool = False
+    prompt: str = ""
+    """which prompt was sent (`hyde v3`); empty where none is"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ def entry_of(*, attempt: Attempt, booking: Booking, number: int) -> LedgerEntry:
         module=booking.module,
         corpus=booking.corpus,
         prompt_version=booking.prompt_version,
+        prompt=attempt.prompt,
         api_key_id=booking.api_key_id,
         **attempt.usage.as_dict(),
     )

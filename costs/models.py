@@ -86,7 +86,8 @@ class LedgerEntry(models.Model):
     request_id = models.CharField(max_length=80, blank=True)
     module = models.CharField(max_length=40, blank=True)
     corpus = models.CharField(max_length=60, blank=True)
-    prompt_version = models.CharField(max_length=20, blank=True)
+    prompt_version = models.CharField(max_length=20, blank=True, help_text="of the answer that the call was made for")
+    prompt = models.CharField(max_length=60, blank=True, help_text="what this call sent: `hyde v3`")
     api_key_id = models.BigIntegerField(null=True)
 
     objects = LedgerQuerySet.as_manager()

@@ -70,17 +70,27 @@ class PromptVersion(models.Model):
 
 
 class Activation(models.Model):
-    """An append-only line: from this moment on, `version` serves. Rolling back is an activation too."""
+    """An append-only line: from this moment on, `version` serves. Rolling back is an activation too.
+
+    With a `share` below 100 it serves so many percent, and `previous` the others: a trial, until the next activation ends it.
+    """
 
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="activations")
     version = models.ForeignKey(PromptVersion, on_delete=models.PROTECT, related_name="activations")
     previous = models.ForeignKey(PromptVersion, null=True, on_delete=models.PROTECT, related_name="+")
     who = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT)
     why = models.CharField(max_length=300)
+    share = models.PositiveSmallIntegerField(default=100, help_text="percent of the traffic")
     at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=~models.Q(why=""), name="an_activation_says_why")]
+        constraints = [
+            models.CheckConstraint(condition=~models.Q(why=""), name="an_activation_says_why"),
+            models.CheckConstraint(condition=models.Q(share__gte=1, share__lte=100), name="a_share_is_a_percentage"),
+            models.CheckConstraint(
+                condition=models.Q(share=100) | models.Q(previous__isnull=False), name="a_trial_has_another_arm"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.version} since {self.at:%Y-%m-%d %H:%M}"

@@ -11,6 +11,10 @@ from prompts.models import Activation, Prompt, PromptVersion
 from prompts.texts import refuse_unfit
 
 
+class TrialImpossible(ValueError):
+    """A version cannot be tried against itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bumped:
     """`overtook` is somebody else's newest version since the one that was edited: its changes are not in `version`."""
@@ -85,14 +89,29 @@ def add_version(
 
 
 @transaction.atomic
-def activate(*, version: PromptVersion, who: AbstractBaseUser | None, why: str) -> Activation:
-    """Make `version` the one that serves, and leave the line that says who did it and why."""
+def activate(*, version: PromptVersion, who: AbstractBaseUser | None, why: str, share: int = 100) -> Activation:
+    """Make `version` the one that serves, and leave the line that says who did it and why.
+
+    With a `share` below 100 (percent) it is tried beside the one that serves. Whatever is activated next ends a trial: the same
+    version in full to finish it, the other one to cancel it. Raises TrialImpossible.
+    """
     prompt = Prompt.objects.select_for_update().get(pk=version.prompt_id)
-    newest = prompt.activations.order_by("-id").first()
+    serves = serving_version(prompt)
+    if share < 100 and (serves is None or serves == version):
+        raise TrialImpossible(f"{version} serves already, or nothing does: there is no other version to try it against")
     return Activation.objects.create(
         prompt=prompt,
         version=version,
-        previous=newest.version if newest else None,
+        previous=serves,
         who_id=who.pk if who else None,
         why=why,
+        share=share,
     )
+
+
+def serving_version(prompt: Prompt) -> PromptVersion | None:
+    """The version that serves all, or all whom no trial includes."""
+    newest = prompt.activations.select_related("version", "previous").order_by("-id").first()
+    if newest is None:
+        return None
+    return newest.version if newest.share == 100 else newest.previous

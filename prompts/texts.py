@@ -14,6 +14,11 @@ class PromptText:
     examples: str
     content_hash: str
 
+    @property
+    def label(self) -> str:
+        """`hyde v3`"""
+        return f"{self.name} {self.version}"
+
     def system_blocks(self) -> tuple[str, ...]:
         """The stable blocks of the system prompt, in order, without empty ones."""
         return tuple(block for block in (self.instructions, self.examples) if block)

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any
 
 from django.db.models import Max
@@ -30,11 +31,49 @@ class ListedVersion:
         return asdict(self) | {"created": self.created.isoformat()}
 
 
-def active_texts() -> dict[str, PromptText]:
-    """Name -> the text that serves now, for every prompt."""
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A version that serves `share` percent of those who ask."""
+
+    id: int
+    text: PromptText
+    share: int
+
+    def includes(self, asker: str) -> bool:
+        """The same for the same asker as long as the trial lasts, and independent of other trials."""
+        place = int.from_bytes(sha256(f"{self.id}:{asker}".encode()).digest()[:8])
+        return place % 100 < self.share
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What serves of one prompt: `text`, except for those whom the trial includes."""
+
+    text: PromptText
+    trial: Trial | None = None
+
+    def text_for(self, asker: str) -> PromptText:
+        return self.trial.text if self.trial and self.trial.includes(asker) else self.text
+
+
+def serving() -> dict[str, Serving]:
+    """By name, for every prompt."""
     newest = Activation.objects.values("prompt").annotate(newest=Max("id")).values("newest")
-    rows = Activation.objects.filter(id__in=newest).select_related("version", "version__prompt")
-    return {row.version.prompt.name: row.version.as_text() for row in rows}
+    versions = ("version__prompt", "previous__prompt")
+    rows = Activation.objects.filter(id__in=newest).select_related(*versions)
+    return {row.version.prompt.name: serving_since(row) for row in rows}
+
+
+def serving_since(newest: Activation) -> Serving:
+    text = newest.version.as_text()
+    if newest.share == 100 or newest.previous is None:
+        return Serving(text)
+    return Serving(newest.previous.as_text(), Trial(newest.pk, text, newest.share))
+
+
+def active_texts() -> dict[str, PromptText]:
+    """Name -> the text that serves now, for every prompt; trials left aside."""
+    return {name: each.text for name, each in serving().items()}
 
 
 def text_of(*, name: str, version: str) -> PromptText:

@@ -35,9 +35,8 @@ def answered(
 def session_of(question: Question, caller: Caller, wired: wiring.Wired, trace: Trace) -> Session | None:
     module, session = wired.parts.module.name, None
     if question.session_id is not None:
-        session = sessions.found(question.session_id, corpus=question.corpus, module=module, caller=caller)
-    elif question.opens_session:
-        session = sessions.opened(corpus=question.corpus, module=module, caller=caller)
+        begin = sessions.opened if question.opens_session else sessions.found
+        session = begin(question.session_id, corpus=question.corpus, module=module, caller=caller)
     trace.session_id = session.pk if session else None
     return session
 

@@ -2,7 +2,7 @@
 
 import logging
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from rag.errors import QuestionRefused, RagError, TraceUnwritable
 from rag.parts import Listener
 from rag.providers.deadline import Cancelled, deadline
 from rag.providers.metered import Meter
+from rag.sessions import new_session_id
 from rag.trace import Trace, new_trace_id
 from rag.values import Caller, Outcome, Question, storable
 
@@ -37,12 +38,14 @@ def ask(
     listener: Listener | None = None,
 ) -> Answered:
     """Answer the question and leave its trace, summary and ledger entries. Raises RagError, traced all the same."""
+    if question.opens_session:
+        question = replace(question, session_id=new_session_id())
     trace = opened(question.text, caller, trace_id or new_trace_id(), kind)
     trace.module, trace.corpus = question.module, question.corpus
     wired: wiring.Wired | None = None
     try:
         check_question(question.text)
-        wired = wiring.parts_for(question)
+        wired = wiring.parts_for(question, asker=caller.asker(question.session_id))
         describe(trace, wired)
         if listener is not None:
             listener.opened(trace)

@@ -79,6 +79,7 @@ def generation_request(
         max_tokens=max_tokens,
         temperature=temperature,
         keep_system=keep_system,
+        prompt=prompt.label,
     )
 
 

@@ -13,7 +13,7 @@ from rag.modules import MODULES
 from rag.retrieval.passages import StoredPassages
 from rag.sessions import conversation_of
 from rag.trace_reading import find_line
-from rag.values import Conversation, Passage, Question, sha256
+from rag.values import Caller, Conversation, Passage, Question, sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +149,9 @@ def todays_differences(line: dict[str, Any]) -> list[Difference]:
         return []
     try:
         transform, top_k = line["config"]["transform"], line["config"]["top_k"]
-        wired = wiring.parts_for(Question(line["query"], line["corpus"], line["module"], transform, top_k))
+        asker = Caller(line["api_key_id"], line["user_id"]).asker(line["session_id"])
+        question = Question(line["query"], line["corpus"], line["module"], transform, top_k)
+        wired = wiring.parts_for(question, asker=asker)
     except RagError as error:
         return [Difference("service", "answered", str(error))]
     now = wiring.configuration(wired.parts)

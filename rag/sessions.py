@@ -52,9 +52,13 @@ class Talk:
         )
 
 
-def opened(*, corpus: str, module: str, caller: Caller) -> Session:
+def new_session_id() -> str:
+    return uuid4().hex
+
+
+def opened(session_id: str, *, corpus: str, module: str, caller: Caller) -> Session:
     return Session.objects.create(
-        id=uuid4().hex,
+        id=session_id,
         corpus=corpus,
         module=module,
         api_key_id=caller.api_key_id,

@@ -198,6 +198,7 @@ def attempt_line(attempt: Attempt) -> dict[str, Any]:
         "latency_ms": attempt.latency_ms,
         "request_id": attempt.request_id,
         "estimated": attempt.estimated,
+        "prompt": attempt.prompt,
     }
 
 

@@ -68,6 +68,7 @@ class Transformer:
             messages=(Message("user", text),),
             max_tokens=MAX_TOKENS[name],
             temperature=self._temperature,
+            prompt=self._prompts[name].label,
         )
         return self._chat.send(request).text
 

@@ -85,6 +85,14 @@ class Caller:
     api_key_id: int | None = None
     user_id: int | None = None
 
+    def asker(self, session_id: str | None) -> str:
+        """Who is to meet the same prompts again: a conversation, else a key or a user; empty for the command line."""
+        if session_id is not None:
+            return f"session:{session_id}"
+        if self.api_key_id is not None:
+            return f"key:{self.api_key_id}"
+        return "" if self.user_id is None else f"user:{self.user_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:

@@ -19,10 +19,9 @@ from django.db import connection
 from costs.ledger import load_price_table
 from costs.models import ModelPrice
 from costs.prices import Price, PriceTable
+from prompts import versions as prompt_versions
 from prompts.models import Activation
 from prompts.texts import PromptText
-from prompts.versions import UnknownPromptVersion as NoSuchVersion
-from prompts.versions import active_texts, text_of
 from rag import clock, provider_stack, warming
 from rag.cache import answer_key
 from rag.embedding import EmbedderSpec
@@ -89,12 +88,15 @@ class Stamp:
     open_outages: int
 
 
-def parts_for(question: Question) -> Wired:
-    """Raises UnknownCorpus, UnknownModule, UnknownTransform, UnknownPromptVersion, CorpusNotReady, IndexOutdated."""
+def parts_for(question: Question, *, asker: str = "") -> Wired:
+    """`asker` decides, always alike, whether a prompt on trial is used.
+
+    Raises UnknownCorpus, UnknownModule, UnknownTransform, UnknownPromptVersion, CorpusNotReady, IndexOutdated.
+    """
     module = with_request(find_module(question.module), transform=question.transform, top_k=question.top_k)
     stamp = current_stamp(question.corpus)
     serving = serving_for(question.corpus, stamp.version_id, module.chunker, stamp.url_template)
-    prompts = prompts_for(question, stamp)
+    prompts = prompts_for(question, stamp, asker or question.text)
     meter = Meter(prices=cached_prices(stamp.prices), now=clock.now)
     parts = Parts(
         module=module,
@@ -169,20 +171,20 @@ def current_stamp(corpus: str) -> Stamp:
     return Stamp(version_id, url_template, prompts, prices, open_outages)
 
 
-def prompts_for(question: Question, stamp: Stamp) -> Mapping[str, PromptText]:
+def prompts_for(question: Question, stamp: Stamp, asker: str) -> Mapping[str, PromptText]:
     """The active prompts; for answering the version that the question names, if it names one."""
-    active = cached_prompts(stamp.prompts)
+    active = {name: each.text_for(asker) for name, each in cached_prompts(stamp.prompts).items()}
     if question.prompt_version is None or question.prompt_version == active["answer"].version:
         return active
     try:
-        return active | {"answer": text_of(name="answer", version=question.prompt_version)}
-    except NoSuchVersion as error:
+        return active | {"answer": prompt_versions.text_of(name="answer", version=question.prompt_version)}
+    except prompt_versions.UnknownPromptVersion as error:
         raise UnknownPromptVersion(f"{error}; `manage.py prompts list` shows them") from error
 
 
 @lru_cache(maxsize=4)
-def cached_prompts(stamp: int | None) -> dict[str, PromptText]:
-    return active_texts()
+def cached_prompts(stamp: int | None) -> dict[str, prompt_versions.Serving]:
+    return prompt_versions.serving()
 
 
 @lru_cache(maxsize=4)

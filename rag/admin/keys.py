@@ -20,7 +20,8 @@ class ApiKeyForm(ModelForm):
         choices=[(scope, scope) for scope in ApiKey.SCOPES],
         widget=CheckboxesInput,
         initial=["ask"],
-        help_text="ask: POST /api/ask. read: corpora, and the traces of this key. costs: what all questions cost.",
+        help_text="ask: POST /api/ask. read: corpora, and the traces of this key. costs: what all questions cost. "
+        "prompts: choose the prompt version that answers.",
     )
 
 

@@ -21,6 +21,9 @@ class AskSerializer(serializers.Serializer[Question]):
     top_k = serializers.IntegerField(required=False, min_value=1, max_value=20, help_text="sources sent to the model")
     session = serializers.BooleanField(required=False, default=False, help_text="begin a conversation")
     session_id = serializers.RegexField(r"^[0-9a-f]{32}\Z", required=False, help_text="continue this conversation")
+    prompt_version = serializers.RegexField(
+        r"^v[1-9][0-9]{0,6}\Z", required=False, help_text="answer with this version; needs the scope `prompts`"
+    )
     stream = serializers.BooleanField(required=False, default=False, help_text="answer as server-sent events")
 
     def to_internal_value(self, data: Any) -> Any:
@@ -47,7 +50,8 @@ class AskSerializer(serializers.Serializer[Question]):
             top_k=validated_data.get("top_k"),
             anew=self.context.get("anew", False),
             session_id=validated_data.get("session_id"),
-            opens_session=validated_data.get("session", False),
+            opens_session=validated_data["session"] and "session_id" not in validated_data,
+            prompt_version=validated_data.get("prompt_version"),
         )
 
 

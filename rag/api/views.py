@@ -5,7 +5,7 @@ from typing import Any
 from django.http.response import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -67,6 +67,8 @@ class AskView(APIView):
         form = AskSerializer(data=request.data, context={"anew": asks_anew(request)})
         form.is_valid(raise_exception=True)
         question = form.save()
+        if question.prompt_version is not None and not may_pin(request):
+            raise PermissionDenied("this API key lacks the scope 'prompts', which `prompt_version` needs")
         self.traced = True
         if form.validated_data["stream"]:
             return streamed_answer(question=question, caller=caller_of(request), trace_id=self.trace_id)
@@ -142,6 +144,10 @@ def asks_anew(request: Request) -> bool:
     """Whether the client wants no kept answer (RFC 9111, section 5.2.1.4)."""
     wishes = request.headers.get("Cache-Control", "").lower().split(",")
     return "no-cache" in (wish.strip() for wish in wishes)
+
+
+def may_pin(request: Request) -> bool:
+    return not isinstance(request.auth, ApiKey) or "prompts" in request.auth.scopes
 
 
 def may_read(request: Request, line: dict[str, Any]) -> bool:

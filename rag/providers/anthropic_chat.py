@@ -14,15 +14,20 @@ from rag.providers.deadline_transport import bounded
 from rag.providers.mapping import UNREADABLE, worded
 
 
+def client(endpoint: Endpoint) -> anthropic.Anthropic:
+    """The SDK's client, which obeys our deadlines and leaves retrying to us."""
+    return anthropic.Anthropic(
+        api_key=endpoint.api_key,
+        base_url=endpoint.base_url,
+        max_retries=0,
+        timeout=anthropic.Timeout(endpoint.timeout_s, connect=min(3.0, endpoint.timeout_s)),
+        http_client=bounded(anthropic.DefaultHttpxClient(follow_redirects=False)),
+    )
+
+
 class AnthropicChat:
     def __init__(self, endpoint: Endpoint) -> None:
-        self._client = anthropic.Anthropic(
-            api_key=endpoint.api_key,
-            base_url=endpoint.base_url,
-            max_retries=0,
-            timeout=anthropic.Timeout(endpoint.timeout_s, connect=min(3.0, endpoint.timeout_s)),
-            http_client=bounded(anthropic.DefaultHttpxClient(follow_redirects=False)),
-        )
+        self._client = client(endpoint)
 
     def send(self, request: ChatRequest) -> ChatReply:
         received = Received()

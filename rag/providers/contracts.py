@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from costs.usage import Usage
 
@@ -19,6 +19,8 @@ DOCUMENTS_PER_UNIT = 100
 class Request(Protocol):
     @property
     def model(self) -> str: ...
+    @property
+    def prompt(self) -> str: ...
     def estimate(self) -> Usage:
         """What the call would be billed at least, guessed from the request alone."""
         ...
@@ -84,6 +86,8 @@ class ChatRequest:
     max_tokens: int
     temperature: float | None = None
     keep_system: bool = False
+    prompt: str = field(default="", compare=False)
+    """which prompt this is (`hyde v3`), for the books"""
     on_begin: Callable[[], None] | None = field(default=None, compare=False, repr=False)
     on_text: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
 
@@ -134,6 +138,24 @@ class ChatReply:
 
 
 @dataclass(frozen=True, slots=True)
+class CountRequest:
+    """How many tokens a model makes of a system prompt together with the shortest message. Counting is free."""
+
+    model: str
+    system: tuple[str, ...]
+
+    def estimate(self) -> Usage:
+        return Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class CountReply:
+    tokens: int
+    request_id: str
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
 class EmbedRequest:
     """`purpose` is `query` or `document`: some vendors embed the two differently."""
 
@@ -141,6 +163,7 @@ class EmbedRequest:
     texts: tuple[str, ...]
     purpose: str
     dimensions: int
+    prompt: ClassVar[str] = ""
 
     def estimate(self) -> Usage:
         return Usage(input_tokens=sum(map(len, self.texts)) // CHARACTERS_PER_TOKEN)
@@ -161,6 +184,7 @@ class RerankRequest:
     query: str
     documents: tuple[str, ...]
     top_n: int
+    prompt: ClassVar[str] = ""
 
     def estimate(self) -> Usage:
         """A search unit is one query with up to 100 documents."""
@@ -177,6 +201,7 @@ class RerankReply:
 
 
 ChatModel = Provider[ChatRequest, ChatReply]
+TokenCounter = Provider[CountRequest, CountReply]
 Embedder = Provider[EmbedRequest, EmbedReply]
 Reranker = Provider[RerankRequest, RerankReply]
 

@@ -6,11 +6,15 @@ Clients must not cross a fork (crossed responses were measured), so they are key
 import os
 from functools import lru_cache
 
-from rag.providers.contracts import ChatModel, Embedder, Endpoint, Reranker
+from rag.providers.contracts import ChatModel, Embedder, Endpoint, Reranker, TokenCounter
 
 
 def chat_model(endpoint: Endpoint) -> ChatModel:
     return _chat_model(os.getpid(), endpoint)
+
+
+def token_counter(endpoint: Endpoint) -> TokenCounter:
+    return _token_counter(os.getpid(), endpoint)
 
 
 def embedder(endpoint: Endpoint) -> Embedder:
@@ -26,6 +30,13 @@ def _chat_model(pid: int, endpoint: Endpoint) -> ChatModel:
     from rag.providers.anthropic_chat import AnthropicChat
 
     return AnthropicChat(endpoint)
+
+
+@lru_cache(maxsize=16)
+def _token_counter(pid: int, endpoint: Endpoint) -> TokenCounter:
+    from rag.providers.anthropic_tokens import AnthropicTokens
+
+    return AnthropicTokens(endpoint)
 
 
 @lru_cache(maxsize=16)

@@ -11,7 +11,7 @@ from costs.ledger import Attempt
 from costs.prices import PriceTable, cost, saved_by_prompt_cache
 from costs.usage import Usage
 from rag.errors import ProviderError, ProviderTimeout, ProviderUnavailable
-from rag.providers.contracts import Provider, ReplyT, RequestT
+from rag.providers.contracts import Provider, ReplyT, Request, RequestT
 from rag.providers.deadline import Cancelled
 
 
@@ -60,25 +60,33 @@ class Metered(Generic[RequestT, ReplyT]):
             reply = self._inner.send(request)
         except ProviderError as error:
             usage, estimated = billed_in_spite_of(error, request.estimate())
-            self._record(request.model, at, started, error.code, usage, "", estimated)
+            self._record(request, at, started, error.code, usage, "", estimated)
             raise
         except Cancelled as cancelled:  # the client went away; what was sent until then was probably billed
             usage = cancelled.usage or request.estimate()
-            self._record(request.model, at, started, "cancelled", usage, "", True)
+            self._record(request, at, started, "cancelled", usage, "", True)
             raise
-        self._record(request.model, at, started, "ok", reply.usage, reply.request_id, False)
+        self._record(request, at, started, "ok", reply.usage, reply.request_id, False)
         return reply
 
     def _record(
-        self, model: str, at: datetime, started: float, outcome: str, usage: Usage, request_id: str, estimated: bool
+        self,
+        request: Request,
+        at: datetime,
+        started: float,
+        outcome: str,
+        usage: Usage,
+        request_id: str,
+        estimated: bool,
     ) -> None:
-        price = self._meter.prices.find(provider=self._label.provider, model=model, at=at)
+        price = self._meter.prices.find(provider=self._label.provider, model=request.model, at=at)
         self._meter.attempts.append(
             Attempt(
                 at=at,
                 provider=self._label.provider,
-                model=model,
+                model=request.model,
                 operation=self._label.operation,
+                prompt=request.prompt,
                 provider_mode=self._label.mode,
                 outcome=outcome,
                 usage=usage,
