@@ -1,7 +1,7 @@
 """The two arms of a prompt on trial, held against each other.
 
 Askers are divided by chance, so the arms are two independent samples. A difference is called noise unless the 95 % interval of
-the difference of the means excludes 0, with at least LEAST questions in each arm (normal approximation, Welch's standard error).
+the difference of the means excludes 0, with at least LEAST questions in each arm (normal approximation, Welch's error).
 """
 
 from collections.abc import Callable, Sequence
