@@ -66,16 +66,20 @@ def generation_request(
     max_tokens: int,
     temperature: float | None,
     keep_system: bool = False,
+    keep_turns: bool = False,
     conversation: Conversation | None = None,
 ) -> ChatRequest:
     """The exact request for an answer. The same inputs always give the same bytes: a replay depends on it.
 
-    In a conversation `passages` are those that the model has not been shown yet.
+    In a conversation `passages` are those that the model has not been shown yet; `keep_turns`: the provider is asked to keep
+    what was said, for the turn after this one.
     """
     return ChatRequest(
         model=model,
         system=prompt.system_blocks(),
-        messages=lone(question, passages) if conversation is None else turns(question, passages, conversation),
+        messages=lone(question, passages)
+        if conversation is None
+        else turns(question, passages, conversation, marked=keep_turns),
         max_tokens=max_tokens,
         temperature=temperature,
         keep_system=keep_system,
@@ -88,14 +92,16 @@ def lone(question: str, passages: Sequence[Passage]) -> tuple[Message, ...]:
     return (Message("user", f"{fenced_sources(passages)}\n\n{fenced_question(question)}"),)
 
 
-def turns(question: str, passages: Sequence[Passage], conversation: Conversation) -> tuple[Message, ...]:
-    """The earlier turns byte for byte, then the new sources, then the question. The block before the question is marked, so
-    that the next turn reads everything up to there.
+def turns(
+    question: str, passages: Sequence[Passage], conversation: Conversation, *, marked: bool
+) -> tuple[Message, ...]:
+    """The earlier turns byte for byte, then the new sources, then the question. `marked`: the block before the question is,
+    so that the next turn reads everything up to there.
     """
     earlier = [message for exchange in conversation.exchanges for message in exchanged(exchange)]
-    if earlier and not passages:
+    if marked and earlier and not passages:
         earlier[-1] = replace(earlier[-1], marked=True)
-    return (*earlier, turn(question, passages, marked=bool(passages)))
+    return (*earlier, turn(question, passages, marked=marked and bool(passages)))
 
 
 def exchanged(exchange: Exchange) -> tuple[Message, Message]:

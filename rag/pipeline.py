@@ -70,6 +70,7 @@ def generated(grounds: Grounds, parts: Parts, trace: Trace, stream: AnswerStream
         max_tokens=parts.models.max_tokens,
         temperature=parts.models.temperature,
         keep_system=parts.keep_system,
+        keep_turns=parts.module.prompt_cache,
         conversation=grounds.conversation,
     )
     trace.keep_system = parts.keep_system

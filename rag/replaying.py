@@ -121,6 +121,7 @@ def rebuilt_sha256(line: dict[str, Any]) -> str:
         max_tokens=line["config"]["max_tokens"],
         temperature=line["config"]["temperature"],
         keep_system=line.get("keep_system", False),
+        keep_turns=line["config"].get("prompt_cache", False),
         conversation=conversation_before(line),
     )
     return request.fingerprint()

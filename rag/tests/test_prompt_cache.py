@@ -49,6 +49,7 @@ def request(question: str, *, conversation: Conversation | None = None, keep_sys
         max_tokens=500,
         temperature=0.0,
         keep_system=keep_system,
+        keep_turns=keep_system,
         conversation=conversation,
     )
 
