@@ -79,9 +79,32 @@ def ingest(
     recipes = chosen_recipes(chunkers)
     documents, bad = read_all(path, progress)
     row = corpus_row(corpus, url_template)
-    if add:
-        documents = with_existing(row, documents)
-    specs = provider_stack.ingest_embedders()
+    return build_next(
+        row=row,
+        documents=with_existing(row, documents) if add else documents,
+        bad=bad,
+        recipes=recipes,
+        why=f"ingest of {path.name or path}",
+        who_id=who_id,
+        progress=progress,
+    )
+
+
+def build_next(
+    *,
+    row: Corpus,
+    documents: Sequence[ParsedDocument],
+    recipes: Sequence[ChunkRecipe],
+    why: str,
+    bad: tuple[BadFile, ...] = (),
+    who_id: int | None = None,
+    progress: Progress = silent,
+) -> IngestReport:
+    """The documents, already read, as the next version of a corpus, unless the active one holds exactly them.
+
+    Raises what `ingest` raises, but for files.
+    """
+    corpus, specs = row.slug, provider_stack.ingest_embedders()
     fingerprint = fingerprint_of(documents, recipes, specs)
     active = row.active_version
     if active is not None and active.fingerprint == fingerprint and is_whole(active):
@@ -89,7 +112,7 @@ def ingest(
     version = corpora.claim(corpus=row, now=clock.now())
     build = Build(version, wiring.build_store(), progress, Meter(prices=wiring.latest_prices(), now=clock.now))
     finish(build, documents, recipes, specs, fingerprint, bad)
-    corpora.activate(version=version, who_id=who_id, why=f"ingest of {path.name or path}")
+    corpora.activate(version=version, who_id=who_id, why=why)
     pruned = corpora.prune(
         corpus=row, keep=settings.KEEP_CORPUS_VERSIONS, store=build.store, bm25_root=Path(settings.BM25_DIR)
     )
