@@ -5,6 +5,7 @@ RagError
 │   ├── QuestionRefused       empty, too long, control characters
 │   ├── UnknownCorpus, CorpusNotReady, UnknownModule, UnknownTransform, UnknownPromptVersion
 │   ├── UnknownSession, SessionMismatch, SessionBusy, SessionFull
+│   ├── BudgetExceeded        a hard limit leaves no money for a new answer
 │   └── IngestRefused         nothing to read, a build in progress, a path outside the allowed root
 ├── ProviderError         a paid provider failed; `retryable` says whether the same call may succeed later
 │   ├── ProviderBusy          429, 529: it asks us to slow down
@@ -20,6 +21,7 @@ RagError
 └── TraceUnwritable       no receipt can be written, so no answer is given
 """
 
+from datetime import datetime
 from typing import ClassVar
 
 from costs.usage import Usage
@@ -95,6 +97,18 @@ class SessionFull(CallerError):
     title = "The session is full"
 
 
+class BudgetExceeded(CallerError):
+    """`resets_at`: when there will be money again."""
+
+    code = "budget_exceeded"
+    status = 402
+    title = "The budget is spent"
+
+    def __init__(self, message: str, *, resets_at: datetime) -> None:
+        super().__init__(message)
+        self.resets_at = resets_at
+
+
 class IngestRefused(CallerError):
     code = "ingest_refused"
     title = "The ingest cannot start"
@@ -115,14 +129,20 @@ class ProviderError(RagError):
         retry_after_s: float | None = None,
         usage: Usage | None = None,
         begun: bool = False,
+        usage_so_far: bool = False,
+        request_id: str = "",
     ):
-        """`usage`: what the failed call cost, as far as it is known. `begun`: a part of the reply was handed on already."""
+        """`usage`: what the failed call cost, None = not known; `usage_so_far`: it is of a reply that did not end. `begun`: a part
+        of the reply was handed on already.
+        """
         super().__init__(message)
         self.provider = provider
         self.http_status = http_status
         self.retry_after_s = retry_after_s
         self.usage = usage
         self.begun = begun
+        self.usage_so_far = usage_so_far
+        self.request_id = request_id
 
 
 class ProviderBusy(ProviderError):

@@ -42,18 +42,19 @@ class AnthropicChat:
             malformed = ProviderMalformed(f"anthropic: an answer that cannot be read: {error}", provider=NAME)
             raise noted(malformed, received) from error
         except Cancelled as cancelled:
-            cancelled.usage = received.usage()
+            cancelled.usage, cancelled.request_id = received.usage(), received.request_id
             raise
 
     def _streamed(self, body: dict[str, Any], request: ChatRequest, received: Received) -> ChatReply:
         with self._client.messages.create(**body, stream=True) as events:
+            received.request_id = events.response.headers.get("request-id", "")
             for event in events:
                 text = received.take(event)
                 if event.type == "message_start" and request.on_begin is not None:
                     request.on_begin()
                 if text and request.on_text is not None:
                     request.on_text(text)
-            return received.reply(events.response.headers.get("request-id", ""))
+            return received.reply()
 
 
 def arguments(request: ChatRequest) -> dict[str, Any]:
@@ -77,5 +78,8 @@ def reply_of(message: anthropic.types.Message) -> ChatReply:
 def noted(error: ProviderError, received: Received) -> ProviderError:
     """The error with what the broken stream had said."""
     error.begun = received.begun
-    error.usage = received.usage() or error.usage
+    error.request_id = received.request_id
+    so_far = received.usage()
+    if so_far is not None:
+        error.usage, error.usage_so_far = so_far, True
     return error

@@ -21,6 +21,7 @@ class Received:
         self._stop_reason: str | None = None
         self._output_tokens = 0
         self._whole = False
+        self.request_id = ""
 
     def take(self, event: RawMessageStreamEvent) -> str:
         """Note the event; gives the text that it adds, often none."""
@@ -46,13 +47,13 @@ class Received:
         """What it costs, as far as it is known: a stream says its input first, and its output last. None before it began."""
         if self._start is None:
             return None
-        written = self._output_tokens or sum(map(len, self._pieces)) // CHARACTERS_PER_TOKEN
-        return replace(self._start, output_tokens=written)
+        written = sum(map(len, self._pieces)) // CHARACTERS_PER_TOKEN
+        return replace(self._start, output_tokens=self._output_tokens or max(self._start.output_tokens, written))
 
-    def reply(self, request_id: str) -> ChatReply:
+    def reply(self) -> ChatReply:
         """The whole reply. A stream that ends in good order without having said so was cut: raises ProviderMalformed."""
         usage = self.usage()
         if usage is None or not self._whole or self._stop_reason is None:
             message = "anthropic: the stream ended before the reply did"
             raise ProviderMalformed(message, provider=NAME, usage=usage, begun=self.begun)
-        return ChatReply("".join(self._pieces), self._stop_reason, self._model, usage, request_id)
+        return ChatReply("".join(self._pieces), self._stop_reason, self._model, usage, self.request_id)

@@ -52,14 +52,14 @@ def reply_of(answer: cohere.V2RerankResponse, request: RerankRequest) -> RerankR
     wanted = min(request.top_n, len(request.documents))
     if not (len(ranking) == len(indexes) == wanted and indexes <= set(range(len(request.documents)))):
         raise ProviderMalformed("cohere: other results than were asked for", provider=NAME, usage=usage)
-    return RerankReply(ranking, usage, str(answer.id or ""))
+    return RerankReply(ranking, usage or request.estimate(), str(answer.id or ""))
 
 
-def usage_of(answer: cohere.V2RerankResponse) -> Usage:
-    """Search units, and tokens for the models that are billed by token; the SDK gives both as floats."""
+def usage_of(answer: cohere.V2RerankResponse) -> Usage | None:
+    """Search units, and tokens for the models that are billed by token; the SDK gives both as floats. None: not said."""
     units = answer.meta.billed_units if answer.meta else None
     if units is None:
-        return Usage()
+        return None
     tokens, searches = (
         counted(math.ceil(measured(value or 0.0))) for value in (units.input_tokens, units.search_units)
     )

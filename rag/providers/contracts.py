@@ -143,6 +143,7 @@ class CountRequest:
 
     model: str
     system: tuple[str, ...]
+    prompt: ClassVar[str] = ""
 
     def estimate(self) -> Usage:
         return Usage()

@@ -34,6 +34,7 @@ class Cancelled(BaseException):
 
     usage: Usage | None = None
     """What the call cost until then, as far as it said."""
+    request_id: str = ""
 
 
 class Deadline:

@@ -10,7 +10,7 @@ from typing import Generic
 from costs.ledger import Attempt
 from costs.prices import PriceTable, cost, saved_by_prompt_cache
 from costs.usage import Usage
-from rag.errors import ProviderError, ProviderTimeout, ProviderUnavailable
+from rag.errors import ProviderError, ProviderMalformed, ProviderTimeout, ProviderUnavailable
 from rag.providers.contracts import Provider, ReplyT, Request, RequestT
 from rag.providers.deadline import Cancelled
 
@@ -60,11 +60,11 @@ class Metered(Generic[RequestT, ReplyT]):
             reply = self._inner.send(request)
         except ProviderError as error:
             usage, estimated = billed_in_spite_of(error, request.estimate())
-            self._record(request, at, started, error.code, usage, "", estimated)
+            self._record(request, at, started, error.code, usage, error.request_id, estimated)
             raise
         except Cancelled as cancelled:  # the client went away; what was sent until then was probably billed
             usage = cancelled.usage or request.estimate()
-            self._record(request, at, started, "cancelled", usage, "", True)
+            self._record(request, at, started, "cancelled", usage, cancelled.request_id, True)
             raise
         self._record(request, at, started, "ok", reply.usage, reply.request_id, False)
         return reply
@@ -102,10 +102,11 @@ class Metered(Generic[RequestT, ReplyT]):
 def billed_in_spite_of(error: ProviderError, estimate: Usage) -> tuple[Usage, bool]:
     """What a failed call cost, and whether that is an estimate.
 
-    A refused call costs nothing. An answer that could be read but not used says what it cost. A call that was cut or timed out
-    may have been billed: its input is estimated. A stream that broke off told its input, and its output is estimated.
+    A refused call costs nothing. An answer that could be read but not used says what it cost. A call that was cut, timed out or
+    answered in a way that cannot be read may have been billed: its input is estimated. A stream that broke off told its input,
+    and its output is estimated.
     """
     if error.usage is not None:
-        return error.usage, error.begun
-    cut = isinstance(error, ProviderUnavailable) and error.http_status is None
-    return (estimate, True) if cut or isinstance(error, ProviderTimeout) else (Usage(), False)
+        return error.usage, error.usage_so_far
+    lost = isinstance(error, ProviderUnavailable | ProviderMalformed) and error.http_status is None
+    return (estimate, True) if lost or isinstance(error, ProviderTimeout) else (Usage(), False)

@@ -146,7 +146,14 @@ def booked(vendor: Vendor, url: str, timeout_s: float = 10.0) -> tuple[Usage, bo
 
 
 @every_vendor
-@pytest.mark.parametrize("status", [200, 302, 400, 401, 402, 429, 500, 503, 529])
+def test_a_success_that_cannot_be_read_may_have_been_billed(told: Telling, vendor: Vendor) -> None:
+    told.says(b"{}")
+
+    assert booked(vendor, told.url) == (vendor.request.estimate(), True)
+
+
+@every_vendor
+@pytest.mark.parametrize("status", [302, 400, 401, 402, 429, 500, 503, 529])
 def test_an_answer_without_a_result_costs_nothing(told: Telling, vendor: Vendor, status: int) -> None:
     told.says(refusal(), status=status)
 

@@ -22,8 +22,8 @@ EVENTS: list[dict[str, Any]] = [
     {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 5}},
     {"type": "message_stop"},
 ]
-BEGUN = Usage(12, 100, 200, 2000, 3)
-"""What is known after the first text: its input, and its output by the length of the text."""
+BEGUN = Usage(12, 100, 200, 2000, 5)
+"""What is known after the first text: its input, and of its output at least what its beginning said."""
 
 
 @pytest.fixture(scope="module")
