@@ -7,42 +7,19 @@ scale the same run measures `/healthz` on the same server.
 """
 
 import argparse
-import json
 import os
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import httpx
 
+from bench.serving import DATASET, api_key, environment, web
 from evals.questions import load_questions
-from ragsite.processes import answers, free_port
 
-ROOT = Path(__file__).parent.parent
-DATASET = ROOT / "evals" / "datasets" / "django-topics.jsonl"
 TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@contextmanager
-def web(environment: dict[str, str], *, application: str = "ragsite.wsgi") -> Iterator[tuple[str, int]]:
-    """A web process of our own: its URL and the process id of its worker."""
-    port = free_port(0)
-    command = [sys.executable, "-m", "gunicorn", "--config", "ragsite/gunicorn_conf.py", "--bind", f"127.0.0.1:{port}"]
-    process = subprocess.Popen([*command, application], cwd=ROOT, env={**os.environ, **environment})
-    try:
-        url = f"http://127.0.0.1:{port}"
-        while not answers(f"{url}/healthz"):
-            time.sleep(0.2)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        yield url, int(children[0])
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def cpu_ms(pid: int) -> float:
@@ -71,26 +48,6 @@ def row(name: str, cpu: float, walls: list[float]) -> str:
     return f"| {name} | {len(walls)} | {cpu:.2f} | {p50:.1f} | {p95:.1f} |"
 
 
-def manage(*arguments: str) -> str:
-    command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
-
-
-def environment() -> dict[str, str]:
-    parts = json.loads(manage("status", "--json"))["parts"]
-    return {
-        "DEBUG": "false",
-        "ALLOW_SANDBOX": "true",
-        "BEHIND_TLS": "false",
-        "SECRET_KEY": "only-for-the-bench-" * 4,
-        "ALLOWED_HOSTS": "127.0.0.1",
-        "ASK_RATE": "1000000/min",
-        "SANDBOX_URL": parts["sandbox"]["url"],
-        "CHROMA_URL": parts["chroma"]["url"],
-        "LOG_LEVEL": "WARNING",
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=10)
@@ -98,7 +55,7 @@ def main() -> None:
     options = parser.parse_args()
     questions = [question.question for question in load_questions(DATASET)]
     with web(environment()) as (url, pid), httpx.Client(base_url=url, timeout=60) as client:
-        client.headers["Authorization"] = f"Bearer {manage('apikey', 'create', 'bench').strip()}"
+        client.headers["Authorization"] = f"Bearer {api_key()}"
         client.headers["Cache-Control"] = "no-cache"
         print(f"web worker at rest: {rss_mb(pid):.0f} MB RSS\n")
         print("| request | n | web CPU ms | wall p50 ms | wall p95 ms |\n| --- | --- | --- | --- | --- |")

@@ -10,7 +10,8 @@ import time
 
 import httpx
 
-from bench.ask import cpu_ms, environment, manage, web
+from bench.ask import cpu_ms
+from bench.serving import environment, manage, web
 
 QUESTION = {"question": "How do I run code when a transaction commits?", "corpus": "django"}
 

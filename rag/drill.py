@@ -8,28 +8,29 @@ that a killed drill left behind meets nobody.
 import fcntl
 import json
 import secrets
-import socket
 import time
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import httpx
 from django.conf import settings
+from django.http import StreamingHttpResponse
 from django.test import Client, override_settings
 
 from rag import clock, provider_stack, wiring
+from rag.breaking import CONTROL_TIMEOUT_S, broken
 from rag.errors import CorpusNotReady, UnknownCorpus
-from rag.failure_table import SPARE_S, Case, Fault, Sees, Within, find_cases
+from rag.failure_table import find_cases
+from rag.failures import SPARE_S, Case, Sees, Within
 from rag.models import ApiKey
 
-QUESTION = "How do I serve static files in production?"
+QUESTION = "What does skip_locked do in select_for_update?"
 MODULE = "m6-production"
-CONTROL_TIMEOUT_S = 5.0
 KEY_LIFETIME = timedelta(hours=1)
 UNBROKEN = Case("unbroken", "nothing", Sees(200, Within("REQUEST_TIMEOUT_S")))
 MENDED = replace(UNBROKEN, name="mended", breaks="nothing any more")
@@ -56,6 +57,17 @@ class Reply:
     def code(self) -> str | None:
         return self.body.get("code")
 
+    @property
+    def partial(self) -> bool:
+        """Whether a part of the answer was shown before it broke off."""
+        return bool(self.body.get("partial"))
+
+    @property
+    def age_s(self) -> int | None:
+        """Seconds since the answer was made; None when it was made for this request."""
+        origin = self.body.get("cache", {}).get("from")
+        return origin["age_s"] if origin else None
+
     def told(self) -> str:
         if self.code is not None:
             return f"{self.code}, retry in {self.retry_after_s} s" if self.retry_after_s else self.code
@@ -65,7 +77,7 @@ class Reply:
 
 
 class Service(Protocol):
-    def ask(self, question: str, *, transform: str) -> Reply: ...
+    def ask(self, question: str, *, transform: str, stream: bool = False) -> Reply: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +105,32 @@ class LocalApi:
     key: str
     corpus: str
 
-    def ask(self, question: str, *, transform: str) -> Reply:
-        asked = {"question": question, "corpus": self.corpus, "module": MODULE, "transform": transform}
+    def ask(self, question: str, *, transform: str, stream: bool = False) -> Reply:
+        asked = {
+            "question": question,
+            "corpus": self.corpus,
+            "module": MODULE,
+            "transform": transform,
+            "stream": stream,
+        }
         headers = {"Authorization": f"Bearer {self.key}", "Cache-Control": "no-cache"}
         client = Client(raise_request_exception=False, SERVER_NAME="localhost")
         with override_settings(ALLOWED_HOSTS=["localhost"]):
             response = client.post("/api/ask", asked, "application/json", secure=True, headers=headers)
+            if response.streaming:
+                events = cast(StreamingHttpResponse, response)
+                return streamed_reply(b"".join(cast(Iterator[bytes], events.streaming_content)))
         return Reply(response.status_code, json_object(response.content), response.headers.get("Retry-After"))
+
+
+def streamed_reply(events: bytes) -> Reply:
+    """What the last event says: `done` holds the plain answer, `error` a problem with its status."""
+    name, _, data = events.rstrip().rpartition(b"\n\n")[2].partition(b"\ndata: ")
+    body = json_object(data)
+    if name == b"event: error":
+        wait = body.get("retry_after_s")
+        return Reply(int(body.get("status", 500)), body, None if wait is None else str(wait))
+    return Reply(200, body if name == b"event: done" else {}, None)
 
 
 def json_object(content: bytes) -> dict[str, Any]:
@@ -111,14 +142,16 @@ def json_object(content: bytes) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def results(cases: tuple[Case, ...]) -> Generator[Result, None, None]:
+def results(cases: tuple[Case, ...], question: str = QUESTION) -> Generator[Result, None, None]:
     """Run the cases one after the other, with the service unbroken before and after. Stops where it does not work unbroken.
 
-    Raises DrillRefused. Whatever ends it, nothing stays broken and its API key is of no use any more.
+    The question must be one that the default corpus answers: nothing else is kept to be given again. Raises DrillRefused.
+    Whatever ends it, nothing stays broken and its API key is of no use any more.
     """
     refuse_to_break()
     with only_one(Path(settings.DATA_DIR)), passing_key() as key:
-        judge = partial(run, service=LocalApi(key, settings.DEFAULT_CORPUS), sandbox=settings.SANDBOX_URL)
+        service = LocalApi(key, settings.DEFAULT_CORPUS)
+        judge = partial(run, service=service, question=question, sandbox=settings.SANDBOX_URL)
         judge(UNBROKEN)  # imports and connections are not what is timed
         yield (first := judge(UNBROKEN))
         if not first.passed:
@@ -132,15 +165,18 @@ def results(cases: tuple[Case, ...]) -> Generator[Result, None, None]:
             raise DrillRefused(f"the sandbox at {settings.SANDBOX_URL} went away: {error}") from error
 
 
-def run(case: Case, *, service: Service, sandbox: str, spare_s: float = SPARE_S) -> Result:
+def run(case: Case, *, service: Service, question: str, sandbox: str, spare_s: float = SPARE_S) -> Result:
     """Break what the case names, ask and judge; `spare_s`: what the rest of the answer may take beside the time-out."""
     mark = new_mark()
+    asked = f"{question} ({mark})"
     provider_stack.forget_breakers()
     try:
+        if case.asked_before:
+            service.ask(asked, transform=case.transform)
         with broken(case, sandbox=sandbox, mark=mark):
             limit_s = case.sees.within.seconds(settings, spare_s=spare_s)
             began = time.monotonic()
-            reply = service.ask(marked(mark), transform=case.transform)
+            reply = service.ask(asked, transform=case.transform, stream=case.stream)
             seconds = time.monotonic() - began
     finally:
         provider_stack.forget_breakers()
@@ -170,8 +206,12 @@ def differences(sees: Sees, reply: Reply, *, seconds: float, limit_s: float) -> 
         yield f"code {reply.code} instead of {sees.code}"
     if reply.degraded != sees.degraded:
         yield f"degraded {list(reply.degraded)} instead of {list(sees.degraded)}"
+    if reply.partial != sees.partial:
+        yield f"partial {reply.partial} instead of {sees.partial}"
     if sees.status == 200 and not reply.body.get("sources"):
         yield "no sources"
+    if "stale_answer" in sees.degraded and reply.age_s is None:
+        yield "no age"
     if (reply.retry_after_s is not None) != sees.retry_after:
         yield "no Retry-After" if sees.retry_after else "Retry-After beside an answer"
     if seconds > limit_s:
@@ -221,59 +261,3 @@ def passing_key() -> Iterator[str]:
 
 def new_mark() -> str:
     return f"drill-{secrets.token_hex(4)}"
-
-
-def marked(mark: str) -> str:
-    return f"{QUESTION} ({mark})"
-
-
-@contextmanager
-def broken(case: Case, *, sandbox: str, mark: str) -> Iterator[None]:
-    """What the case names is broken, for questions that hold the mark."""
-    with ExitStack() as stack:
-        if case.refusing:
-            stack.enter_context(moved(case.refusing, stack.enter_context(refusing_port())))
-        if case.silent:
-            stack.enter_context(moved(case.silent, stack.enter_context(silent_port())))
-        if case.faults:
-            stack.callback(take_back, sandbox, mark)
-        for fault in case.faults:
-            order(sandbox, fault, mark)
-        yield
-
-
-def order(sandbox: str, fault: Fault, mark: str) -> None:
-    wanted = {"endpoint": fault.endpoint, "fault": fault.ordered(), "times": fault.times, "match": mark}
-    httpx.post(f"{sandbox}/_control", json=wanted, timeout=CONTROL_TIMEOUT_S).raise_for_status()
-
-
-def take_back(sandbox: str, mark: str) -> None:
-    """Remove the orders under this mark. They are looked up, so that one is found whose receipt was interrupted."""
-    with httpx.Client(base_url=sandbox, timeout=CONTROL_TIMEOUT_S) as control:
-        orders = control.get("/_control").raise_for_status().json()["faults"]
-        for placed in orders:
-            if placed["match"] == mark:
-                control.delete(f"/_control/{placed['id']}")
-
-
-def moved(part: str, url: str) -> override_settings:
-    """The settings with Chroma, or a provider, at another address."""
-    if part == "chroma":
-        return override_settings(CHROMA_URL=url)
-    providers = settings.PROVIDERS | {part: settings.PROVIDERS[part] | {"base_url": url}}
-    return override_settings(PROVIDERS=providers)
-
-
-@contextmanager
-def refusing_port() -> Iterator[str]:
-    """An address that is taken, so that nobody else listens there, and refuses connections."""
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{holder.getsockname()[1]}"
-
-
-@contextmanager
-def silent_port() -> Iterator[str]:
-    """An address where connections are accepted, by the system, and nothing is ever said."""
-    with socket.create_server(("127.0.0.1", 0), backlog=16) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"

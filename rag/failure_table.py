@@ -1,97 +1,8 @@
 """What breaks and what a client sees then, as data: the table of docs/failures.md, of its tests and of `manage.py drill`."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
-SPARE_S = 0.5
-"""What the rest of an answer may take beside the call that is waited for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One order to the sandbox (its README tells the kinds). `times` None = until the case is over."""
-
-    endpoint: str
-    kind: str
-    options: Mapping[str, Any]
-    times: int | None = None
-
-    def ordered(self) -> dict[str, Any]:
-        return {"kind": self.kind, **self.options}
-
-
-@dataclass(frozen=True, slots=True)
-class Within:
-    """A time as an expression of the settings: `times` x `setting` + `waits_s` (between tries) + what the rest may take."""
-
-    setting: str
-    times: int = 1
-    waits_s: float = 0.0
-
-    def seconds(self, settings: object, *, spare_s: float = SPARE_S) -> float:
-        allowed: float = getattr(settings, self.setting)
-        return self.times * allowed + self.waits_s + spare_s
-
-    def __str__(self) -> str:
-        factor = f"{self.times} x " if self.times > 1 else ""
-        return f"{factor}`{self.setting}` + {self.waits_s + SPARE_S:g} s"
-
-
-@dataclass(frozen=True, slots=True)
-class Sees:
-    """What the client must get: a problem document has a `code`, an answer what was `degraded` for it."""
-
-    status: int
-    within: Within
-    code: str | None = None
-    degraded: tuple[str, ...] = ()
-
-    @property
-    def retry_after(self) -> bool:
-        """Who is to come back later is told when; who has an answer is not."""
-        return self.status == 503
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One way to break, and what must come of it.
-
-    `refusing` names what is looked for at a port where nobody listens, `silent` at one where nothing is ever said:
-    `chroma` or a provider. The transform is pinned so that each case asks what it breaks.
-    """
-
-    name: str
-    breaks: str
-    sees: Sees
-    faults: tuple[Fault, ...] = ()
-    refusing: str | None = None
-    silent: str | None = None
-    transform: str = "simple"
-
-    @property
-    def group(self) -> str:
-        return self.name.partition("-")[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """One row of docs/failures.md."""
-
-    breaks: str
-    happens: str
-    client: str
-    left: str
-    cases: tuple[Case, ...] = ()
-
-
-def status(endpoint: str, code: int, *, times: int | None = None, body: Mapping[str, Any] | None = None) -> Fault:
-    return Fault(endpoint, "status", {"status": code} | ({"body": body} if body else {}), times)
-
-
-def fault(endpoint: str, kind: str, *, times: int | None = None, **options: Any) -> Fault:
-    return Fault(endpoint, kind, options, times)
-
+from rag.failures import Case, Failure, Fault, Sees, Within, fault, status
 
 VOYAGE, OPENAI, COHERE, ANTHROPIC = "voyage.embeddings", "openai.embeddings", "cohere.rerank", "anthropic.messages"
 USAGE_LIMIT = {
@@ -101,6 +12,7 @@ USAGE_LIMIT = {
         "message": "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
     },
 }
+EMBEDDERS_FAIL = (status(VOYAGE, 500), status(OPENAI, 500))
 TRIES = 2
 """As many as a transform makes: the calls after it must be left alone."""
 
@@ -122,6 +34,11 @@ def not_reranked(name: str, breaks: str, broken: Fault) -> Case:
 def too_late(name: str, breaks: str, broken: Fault) -> Case:
     sees = Sees(200, Within("GENERATION_TIMEOUT_S"), degraded=("generation_timeout",))
     return Case(name, breaks, sees, (broken,))
+
+
+def breaks_off(name: str, breaks: str, broken: Fault) -> Case:
+    sees = Sees(503, Within("GENERATION_TIMEOUT_S"), "answer_interrupted", partial=True)
+    return Case(name, breaks, sees, (broken,), stream=True)
 
 
 def not_transformed(name: str, breaks: str, broken: Fault, *, transform: str) -> Case:
@@ -154,7 +71,22 @@ FAILURES = (
                 "embedders-500",
                 "Voyage and OpenAI fail",
                 Sees(503, Within("EMBEDDING_TIMEOUT_S", times=2), "no_embedding"),
-                (status(VOYAGE, 500), status(OPENAI, 500)),
+                EMBEDDERS_FAIL,
+            ),
+        ),
+    ),
+    Failure(
+        breaks="both, and the same question was answered in the last `STALE_ANSWER_TTL_S`",
+        happens="that answer is given once more",
+        client='200, `degraded: ["stale_answer"]`, its age in `cache.from`',
+        left="every attempt; WARNING",
+        cases=(
+            Case(
+                "embedders-stale",
+                "Voyage and OpenAI fail, later",
+                Sees(200, Within("EMBEDDING_TIMEOUT_S", times=2), degraded=("stale_answer",)),
+                EMBEDDERS_FAIL,
+                asked_before=True,
             ),
         ),
     ),
@@ -233,6 +165,40 @@ FAILURES = (
         ),
     ),
     Failure(
+        breaks="a streamed answer, before its first `delta`",
+        happens="as for one that is not streamed",
+        client="`error` with `partial: false`, or `done` with the sentence and the sources",
+        left="as above",
+        cases=(
+            Case(
+                "stream-overloaded",
+                "the stream says: overloaded",
+                Sees(503, Within("GENERATION_TIMEOUT_S"), "provider_busy"),
+                (fault(ANTHROPIC, "overloaded_stream", after_deltas=0),),
+                stream=True,
+            ),
+            Case(
+                "stream-hang",
+                "the stream never begins",
+                Sees(200, Within("GENERATION_TIMEOUT_S"), degraded=("generation_timeout",)),
+                (fault(ANTHROPIC, "hang"),),
+                stream=True,
+            ),
+        ),
+    ),
+    Failure(
+        breaks="a streamed answer, after its first `delta`",
+        happens="not begun anew, not cached, no answer in the trace",
+        client="`error` `answer_interrupted` with `partial: true`",
+        left="cost of the call estimated, and marked so",
+        cases=(
+            breaks_off("stream-interrupted", "half-way: overloaded", fault(ANTHROPIC, "overloaded_stream")),
+            breaks_off("stream-cut", "Anthropic hangs up half-way", fault(ANTHROPIC, "cut")),
+            breaks_off("stream-truncated", "the stream ends half-way", fault(ANTHROPIC, "truncated_body")),
+            breaks_off("stream-stall", "the stream stops half-way", fault(ANTHROPIC, "hang_mid_stream")),
+        ),
+    ),
+    Failure(
         breaks="the transform",
         happens="the question goes on as `simple`",
         client='200, `degraded: ["transform_skipped"]`',
@@ -284,13 +250,17 @@ def as_markdown() -> str:
     )
     cases = table(
         ("case", "what is broken", "the client sees", "within"),
-        ((f"`{case.name}`", case.breaks, seen(case.sees), str(case.sees.within)) for case in CASES),
+        ((f"`{case.name}`", case.breaks, seen(case), str(case.sees.within)) for case in CASES),
     )
     return f"{failures}\n\n{cases}"
 
 
-def seen(sees: Sees) -> str:
-    return f"{sees.status} `{sees.code or ', '.join(sees.degraded)}`"
+def seen(case: Case) -> str:
+    sees = case.sees
+    told = f"{sees.status} `{sees.code or ', '.join(sees.degraded)}`"
+    if not case.stream:
+        return told
+    return f"`error`: {told}, `partial: {str(sees.partial).lower()}`" if sees.code else f"`done`: {told}"
 
 
 def table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -5,6 +5,7 @@ So must what it believes of the providers: one test's failures would open the br
 
 import pytest
 from django.conf import LazySettings
+from django.db import connections
 
 from rag import provider_stack, wiring
 
@@ -25,3 +26,9 @@ def impatient(settings: LazySettings) -> None:
     for part in ("EMBEDDING", "RERANK", "TRANSFORM", "GENERATION"):
         setattr(settings, f"{part}_TIMEOUT_S", 1.0)
     settings.CHROMA_TIMEOUT_S = 0.4
+
+
+@pytest.fixture
+def short_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads that answer streamed questions outlive the test: their connections to its database must not."""
+    monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)

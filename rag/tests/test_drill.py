@@ -13,11 +13,11 @@ import pytest
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
 
-from rag import clock, drill
+from rag import breaking, clock, drill
 from rag.failure_table import CASES, find_cases
 from rag.ingest import IngestReport
 from rag.models import ApiKey
-from rag.tests.small_world import break_provider
+from rag.tests.small_world import HELD, break_provider
 
 pytestmark = pytest.mark.django_db
 
@@ -42,8 +42,11 @@ def usable_keys() -> list[ApiKey]:
     return [key for key in ApiKey.objects.all() if key.refusal(clock.now()) is None]
 
 
-def test_every_case_passes(world: None, providers: str, capsys: pytest.CaptureFixture[str]) -> None:
-    printed = said(capsys).splitlines()
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_every_case_passes(
+    world: None, providers: str, short_connections: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = said(capsys, "--question", HELD).splitlines()
 
     assert len(printed) == 1 + 1 + len(CASES) + 1 + 1, "heads, unbroken, the cases, mended, how it ended"
     assert printed[-1].startswith(f"all {len(CASES) + 2} pass")
@@ -107,7 +110,7 @@ def test_it_is_refused_when_a_provider_is_real(name: str, world: None, settings:
 
 
 def test_it_is_refused_without_a_sandbox(world: None, settings: LazySettings) -> None:
-    with drill.refusing_port() as nowhere:
+    with breaking.refusing_port() as nowhere:
         settings.SANDBOX_URL = nowhere
         with pytest.raises(CommandError, match="does not answer") as refused:
             call_command("drill")
@@ -169,7 +172,7 @@ def test_others_do_not_meet_the_faults_of_a_drill(world: None, providers: str, b
     case = find_cases("cohere-500")[0]
     service = drill.LocalApi(bobs_key, "handbook")
 
-    with drill.broken(case, sandbox=providers, mark="drill-0"):
+    with breaking.broken(case, sandbox=providers, mark="drill-0"):
         hers = service.ask(f"{drill.QUESTION} (drill-0)", transform="simple")
         his = service.ask(drill.QUESTION, transform="simple")
 
@@ -181,10 +184,37 @@ def test_list_and_markdown_break_nothing(capsys: pytest.CaptureFixture[str]) -> 
     assert said(capsys, "--markdown").startswith("| what breaks |")
 
 
+def test_an_old_answer_cannot_be_given_where_there_was_none(world: None, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        call_command("drill", "embedders-stale")  # its own question is about another corpus
+
+    assert "status 503 instead of 200; code no_embedding instead of None; " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("events", "reply"),
+    [
+        (b'event: meta\ndata: {}\n\n:\n\nevent: done\ndata: {"answered": true}\n\n', (200, {"answered": True}, None)),
+        (
+            b'event: error\ndata: {"status": 503, "retry_after_s": 10, "partial": true}\n\n',
+            (503, {"status": 503, "retry_after_s": 10, "partial": True}, "10"),
+        ),
+        (b'event: delta\ndata: {"text": "and"}\n\n', (200, {}, None)),
+        (b"", (200, {}, None)),
+    ],
+)
+def test_the_last_event_is_what_counts(events: bytes, reply: tuple[int, dict[str, Any], str | None]) -> None:
+    assert drill.streamed_reply(events) == drill.Reply(*reply)
+
+
 FALLBACK = find_cases("cohere-500")[0]
 REFUSAL = find_cases("anthropic-529")[0]
 GOOD = {"answered": True, "sources": [{}], "degraded": ["rerank_skipped"]}
 BUSY = {"code": "provider_busy"}
+STALE = find_cases("embedders-stale")[0]
+BROKEN_OFF = find_cases("stream-cut")[0]
+OLD = {"answered": True, "sources": [{}], "degraded": ["stale_answer"], "cache": {"from": {"age_s": 0}}}
+CUT = {"code": "answer_interrupted", "partial": True}
 
 
 @pytest.mark.parametrize(
@@ -198,6 +228,10 @@ BUSY = {"code": "provider_busy"}
         (FALLBACK, 200, GOOD, None, 2.01, "2.01 s instead of at most 2.00 s"),
         (REFUSAL, 503, BUSY, "10", 1.0, ""),
         (REFUSAL, 503, BUSY, None, 1.0, "no Retry-After"),
+        (STALE, 200, OLD, None, 1.0, ""),
+        (STALE, 200, OLD | {"cache": {"from": None}}, None, 1.0, "no age"),
+        (BROKEN_OFF, 503, CUT, "10", 1.0, ""),
+        (BROKEN_OFF, 503, CUT | {"partial": False}, "10", 1.0, "partial False instead of True"),
         (REFUSAL, 503, {"code": "internal_error"}, "10", 1.0, "code internal_error instead of provider_busy"),
     ],
 )

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from rag.drill import DrillRefused, Result, results
+from rag.drill import QUESTION, DrillRefused, Result, results
 from rag.failure_table import CASES, as_markdown, find_cases
 
 ROW = "{:<21} {:<35} {:>6}  {:<18} {:>7} {}"
@@ -23,6 +23,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("name", nargs="?", help="a case, or a group of them (voyage); default: all")
+        parser.add_argument("--question", default=QUESTION, help="what is asked; the default corpus must answer it")
         shapes = parser.add_mutually_exclusive_group()
         shapes.add_argument("--json", action="store_true", help="one object with `passed` and `results`, at the end")
         shapes.add_argument("--lines", action="store_true", help="one JSON object a line, as they happen")
@@ -35,7 +36,11 @@ class Command(BaseCommand):
             return
         try:
             cases = find_cases(options["name"]) if options["name"] else CASES
-            with quiet(options["verbosity"] < 2), stopped_alike(), closing(results(cases)) as happening:
+            with (
+                quiet(options["verbosity"] < 2),
+                stopped_alike(),
+                closing(results(cases, options["question"])) as happening,
+            ):
                 self.report(happening, options)
         except (LookupError, DrillRefused) as error:
             raise CommandError(str(error), returncode=REFUSED) from error

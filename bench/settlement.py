@@ -1,0 +1,179 @@
+"""The application's ledger held against the sandbox's bill, call by call.
+
+What the provider counted for us (`estimated` false) must be equal in every token and to the last digit: by the provider's
+request id where the ledger knows it, otherwise as one of the calls that are left with the same model, tokens and cost. What is
+left on the bill then must each meet an estimate of the same model whose call was under way when it was billed.
+"""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+
+Tokens = tuple[int, ...]
+COLUMNS = ("input_tokens", "cache_write_5m", "cache_write_1h", "cache_read", "output_tokens", "search_units")
+BILLED_AS = (
+    ("input_tokens", "total_tokens"),
+    ("cache_write_5m_tokens",),
+    ("cache_write_1h_tokens",),
+    ("cache_read_tokens",),
+    ("output_tokens",),
+    ("search_units",),
+)
+CENT = Decimal("0.00000001")
+SLACK_S, LATE_S = 0.05, 6.0
+"""How far the moment of billing may lie outside of the call: by the clocks; where a client had gone before the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A ledger entry. Times are Unix seconds."""
+
+    trace_id: str
+    provider: str
+    model: str
+    outcome: str
+    request_id: str
+    estimated: bool
+    began: float
+    ended: float
+    tokens: Tokens
+    usd: Decimal
+
+    def fits(self, billed: "Billed", *, late_s: float = LATE_S) -> bool:
+        same = (self.provider, self.model) == (billed.provider, billed.model)
+        return same and self.began - SLACK_S <= billed.at <= self.ended + late_s
+
+    def told(self) -> str:
+        return f"trace {self.trace_id}: {self.provider} {self.model} {self.outcome} {self.tokens} {self.usd} USD"
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    provider: str
+    model: str
+    request_id: str
+    at: float
+    tokens: Tokens
+    usd: Decimal
+
+    def told(self) -> str:
+        at = datetime.fromtimestamp(self.at, UTC).time()
+        return f"{self.request_id} at {at}: {self.provider} {self.model} {self.tokens} {self.usd} USD"
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """`by_id` and `alike`: exact entries found on the bill. `estimates`: with what was billed for them, None = nothing was."""
+
+    by_id: tuple[Booked, ...]
+    alike: tuple[Booked, ...]
+    free: tuple[Booked, ...]
+    estimates: tuple[tuple[Booked, Billed | None], ...]
+    wrong: tuple[str, ...]
+
+
+def ledger(database: Path) -> list[Booked]:
+    columns = ", ".join(COLUMNS)
+    query = (
+        f"SELECT trace_id, provider, model, outcome, request_id, estimated, at, latency_ms, cost_usd, {columns} "  # noqa: S608
+        "FROM costs_ledgerentry ORDER BY at"
+    )
+    with closing(sqlite3.connect(database)) as connection:
+        return [booked(row) for row in connection.execute(query)]
+
+
+def booked(row: Sequence[object]) -> Booked:
+    trace_id, provider, model, outcome, request_id, estimated, at, latency_ms, usd, *tokens = row
+    began = datetime.fromisoformat(str(at)).replace(tzinfo=UTC).timestamp()
+    return Booked(
+        trace_id=str(trace_id),
+        provider=str(provider),
+        model=str(model),
+        outcome=str(outcome),
+        request_id=str(request_id),
+        estimated=bool(estimated),
+        began=began,
+        ended=began + float(str(latency_ms)) / 1000,
+        tokens=tuple(int(str(count)) for count in tokens),
+        usd=Decimal(str(usd)).quantize(CENT),
+    )
+
+
+def bill(sandbox: str) -> list[Billed]:
+    entries = httpx.get(f"{sandbox}/_bill", timeout=30).raise_for_status().json()["entries"]
+    return [
+        Billed(
+            provider=entry["provider"],
+            model=entry["model"],
+            request_id=entry["request_id"],
+            at=datetime.fromisoformat(entry["at"]).timestamp(),
+            tokens=tuple(sum(entry["usage"].get(name, 0) for name in names) for names in BILLED_AS),
+            usd=Decimal(entry["cost_usd"]),
+        )
+        for entry in entries
+    ]
+
+
+def settled(ledger: Iterable[Booked], bill: Iterable[Billed]) -> Settlement:
+    left = {each.request_id: each for each in bill}
+    exact: list[Booked] = []
+    estimated: list[Booked] = []
+    free: list[Booked] = []
+    for entry in ledger:
+        (estimated if entry.estimated else exact if entry.usd else free).append(entry)
+    by_id, wrong = paired_by_id([entry for entry in exact if entry.request_id], left)
+    alike, unbilled = paired_alike([entry for entry in exact if not entry.request_id], left)
+    estimates = tuple(paired_in_time(estimated, left))
+    unbooked = tuple(f"billed, not in the ledger: {each.told()}" for each in left.values())
+    return Settlement(tuple(by_id), tuple(alike), tuple(free), estimates, (*wrong, *unbilled, *unbooked))
+
+
+def paired_by_id(entries: list[Booked], left: dict[str, Billed]) -> tuple[list[Booked], list[str]]:
+    found, wrong = [], []
+    for entry in entries:
+        billed = left.pop(entry.request_id, None)
+        if billed is None:
+            wrong.append(f"in the ledger, not billed: {entry.told()}")
+        elif (entry.provider, entry.tokens, entry.usd) != (billed.provider, billed.tokens, billed.usd):
+            wrong.append(f"not the same: {entry.told()}; billed {billed.told()}")
+        else:
+            found.append(entry)
+    return found, wrong
+
+
+def paired_alike(entries: list[Booked], left: dict[str, Billed]) -> tuple[list[Booked], list[str]]:
+    same: dict[tuple[str, str, Tokens, Decimal], list[Billed]] = defaultdict(list)
+    for each in left.values():
+        same[each.provider, each.model, each.tokens, each.usd].append(each)
+    found, wrong = [], []
+    for entry in entries:
+        candidates = same[entry.provider, entry.model, entry.tokens, entry.usd]
+        billed = next((each for each in candidates if entry.fits(each)), None)
+        if billed is None:
+            wrong.append(f"in the ledger, not billed: {entry.told()}")
+        else:
+            candidates.remove(billed)
+            del left[billed.request_id]
+            found.append(entry)
+    return found, wrong
+
+
+def paired_in_time(entries: list[Booked], left: dict[str, Billed]) -> Iterator[tuple[Booked, Billed | None]]:
+    """Each estimate with what was billed for it, the surest pairs first: a stream that broke off had told its input."""
+    open_entries = sorted(entries, key=lambda entry: entry.ended)
+    for late_s, told in ((SLACK_S, True), (SLACK_S, False), (LATE_S, False)):
+        for billed in sorted(left.values(), key=lambda each: each.at):
+            fitting = (each for each in open_entries if each.fits(billed, late_s=late_s))
+            entry = next((each for each in fitting if not told or each.tokens[:4] == billed.tokens[:4]), None)
+            if entry is not None:
+                open_entries.remove(entry)
+                del left[billed.request_id]
+                yield entry, billed
+    yield from ((entry, None) for entry in open_entries)
