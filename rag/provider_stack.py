@@ -11,7 +11,7 @@ from rag.embedding import EmbedderSpec
 from rag.modules import Module
 from rag.providers import factory
 from rag.providers.breaker import Breaker, BreakerPolicy, Guarded, Snapshot
-from rag.providers.contracts import ChatModel, Embedder, Endpoint, Provider, ReplyT, RequestT, Reranker
+from rag.providers.contracts import ChatModel, Embedder, Endpoint, Provider, ReplyT, RequestT, Reranker, TokenCounter
 from rag.providers.deadlined import Deadlined, no_time_for
 from rag.providers.metered import Label, Meter, Metered
 from rag.providers.retry import Retrying, RetryPolicy
@@ -21,6 +21,12 @@ POLICY = RetryPolicy()
 
 def chat(meter: Meter, operation: str, seconds: float) -> ChatModel:
     return bounded(chat_model(seconds), meter, "anthropic", operation, seconds=seconds)
+
+
+def token_counter(seconds: float) -> TokenCounter:
+    """Not metered, because counting is free; not behind the breaker, because answers do not depend on it; asked once."""
+    counter = factory.token_counter(endpoint("anthropic", seconds))
+    return Deadlined(counter, seconds=seconds, provider="anthropic")
 
 
 def embedder_for_questions(spec: EmbedderSpec, meter: Meter) -> Embedder:

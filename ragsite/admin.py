@@ -204,9 +204,10 @@ def reason_page(
     explanation: str,
     act: Callable[[str], str],
     refusals: tuple[type[Exception], ...] = (),
+    suggestion: str = "",
 ) -> HttpResponse:
     """Ask why, then `act(why)`, which returns what to tell. A refusal is shown as the form's error."""
-    form = ReasonForm(request.POST or None)
+    form = ReasonForm(request.POST or None, initial={"why": suggestion})
     if request.method == "POST" and form.is_valid():
         try:
             told = act(form.cleaned_data["why"])
