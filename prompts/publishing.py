@@ -111,7 +111,23 @@ def activate(*, version: PromptVersion, who: AbstractBaseUser | None, why: str, 
 
 def serving_version(prompt: Prompt) -> PromptVersion | None:
     """The version that serves all, or all whom no trial includes."""
-    newest = prompt.activations.select_related("version", "previous").order_by("-id").first()
+    newest = newest_activation(prompt)
     if newest is None:
         return None
     return newest.version if newest.share == 100 else newest.previous
+
+
+def running_trial(prompt: Prompt) -> Activation | None:
+    """The activation that gave a version to a share of those who ask, while that lasts."""
+    newest = newest_activation(prompt)
+    return newest if newest and newest.share < 100 else None
+
+
+def changes_nothing(*, version: PromptVersion, share: int) -> bool:
+    """Whether it was activated last, with this very share: again would only divide the askers of a trial anew."""
+    newest = newest_activation(version.prompt)
+    return newest is not None and (newest.version, newest.share) == (version, share)
+
+
+def newest_activation(prompt: Prompt) -> Activation | None:
+    return prompt.activations.select_related("version__prompt", "previous__prompt").order_by("-id").first()

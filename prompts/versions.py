@@ -17,11 +17,15 @@ class UnknownPromptVersion(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ListedVersion:
-    """One version without its text. `author` is a user name, `created` is in UTC."""
+    """One version without its text. `author` is a user name, `created` is in UTC.
+
+    `trial_share` is the percentage of those who ask that gets a version on trial, None for all others.
+    """
 
     name: str
     version: str
     active: bool
+    trial_share: int | None
     author: str | None
     created: datetime
     note: str
@@ -95,13 +99,16 @@ def find_version(*, name: str, version: str) -> PromptVersion:
 
 def list_versions() -> tuple[ListedVersion, ...]:
     """All of them, by prompt and number."""
-    active = {name: text.version for name, text in active_texts().items()}
+    now = serving()
+    active = {name: each.text.version for name, each in now.items()}
+    trials = {(name, each.trial.text.version): each.trial.share for name, each in now.items() if each.trial}
     rows = PromptVersion.objects.select_related("prompt", "author").order_by("prompt__name", "number")
     return tuple(
         ListedVersion(
             name=row.prompt.name,
             version=row.label,
             active=active.get(row.prompt.name) == row.label,
+            trial_share=trials.get((row.prompt.name, row.label)),
             author=row.author.get_username() if row.author else None,
             created=row.created_at.astimezone(UTC),
             note=row.note,

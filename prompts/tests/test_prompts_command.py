@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 from prompts.models import Activation, Prompt
 from prompts.publishing import bump
-from prompts.versions import active_texts
+from prompts.versions import active_texts, serving
 
 pytestmark = pytest.mark.django_db
 
@@ -138,3 +138,44 @@ def test_export_says_where_it_cannot_write(tmp_path: Path) -> None:
 
     with pytest.raises(CommandError, match="hyde"):
         said("export", "hyde", "--to", str(tmp_path))
+
+
+class TestTrial:
+    def test_a_share_begins_one_and_the_list_marks_it(self, second: None) -> None:
+        told = said("activate", "hyde", "v2", "--why", "a tenth first", "--share", "10")
+
+        assert told == "hyde v2 is on trial from now on: 10 % get it, the others v1\n"
+        lines = [line.split() for line in said("list").splitlines() if line.startswith("hyde")]
+        assert [line[1:4] for line in lines] == [["v1", "active", lines[0][3]], ["v2", "trial", "10"]]
+        listed = {(row["name"], row["version"]): row for row in json.loads(said("list", "--json"))}
+        assert [listed["hyde", v]["trial_share"] for v in ("v1", "v2")] == [None, 10]
+        assert not listed["hyde", "v2"]["active"]
+
+    @pytest.mark.parametrize(
+        ("kept", "told"),
+        [("v1", "hyde v1 serves everybody from now on\n"), ("v2", "hyde v2 serves from now on, v1 did until now\n")],
+    )
+    def test_activating_either_arm_ends_it(self, second: None, kept: str, told: str) -> None:
+        said("activate", "hyde", "v2", "--why", "a tenth first", "--share", "10")
+
+        assert said("activate", "hyde", kept, "--why", "decided") == told
+        now = serving()["hyde"]
+        assert (now.text.version, now.trial) == (kept, None)
+
+    def test_the_same_one_again_changes_nothing(self, second: None) -> None:
+        said("activate", "hyde", "v2", "--why", "a tenth first", "--share", "10")
+        before = Activation.objects.count()
+
+        again = said("activate", "hyde", "v2", "--why", "again", "--share", "10")
+
+        assert again == "hyde v2 is on trial with 10 % already; nothing changed\n"
+        assert Activation.objects.count() == before
+
+    @pytest.mark.parametrize("share", ["0", "101", "-1"])
+    def test_a_share_is_a_percentage(self, second: None, share: str) -> None:
+        with pytest.raises(CommandError, match="--share takes 1 to 100"):
+            said("activate", "hyde", "v2", "--why", "x", f"--share={share}")
+
+    def test_what_serves_is_not_tried_against_itself(self) -> None:
+        with pytest.raises(CommandError, match="hyde v1 serves already"):
+            said("activate", "hyde", "v1", "--why", "x", "--share", "10")

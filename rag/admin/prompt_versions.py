@@ -1,10 +1,9 @@
-"""One version of a prompt: its text, and the page that makes it serve. A version is never changed and never deleted."""
+"""One version of a prompt: its text, and where it leads. A version is never changed and never deleted."""
 
 from functools import partial
 from typing import Any
 
-from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin
 from django.db.models import Case, F, OuterRef, QuerySet, Subquery, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -13,8 +12,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from prompts.models import Activation, Prompt, PromptVersion
-from prompts.publishing import activate, serving_version
-from ragsite.admin import ReadOnly, RelatedDropdownFilter, RowAdmin, action, badge, reason_page, text_box
+from prompts.publishing import serving_version
+from rag.admin.prompt_activation import activation_page
+from ragsite.admin import ReadOnly, RelatedDropdownFilter, RowAdmin, action, badge, text_box
 
 TEXT_AND_ORIGIN = (
     "prompt_page",
@@ -99,38 +99,3 @@ def compare_url(prompt: Prompt, old: PromptVersion | None, new: PromptVersion | 
     """The page that compares two versions; it chooses what is left out."""
     chosen = [f"{side}={version.pk}" for side, version in (("old", old), ("new", new)) if version]
     return f"{reverse('admin:prompts_prompt_compare', args=[prompt.pk])}?{'&'.join(chosen)}"
-
-
-def activation_page(model_admin: PromptVersionAdmin, request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask for the reason, then make the version serve. Rolling back is the same with a suggested reason (`?back`)."""
-    if not model_admin.has_activate_permission(request):
-        raise PermissionDenied
-    version = get_object_or_404(PromptVersion.objects.select_related("prompt"), pk=pk)
-    prompt, before = version.prompt, serving_version(version.prompt)
-    newest = prompt.activations.order_by("-id").first()
-    if newest and newest.version_id == version.pk and newest.share == 100:
-        messages.info(request, f"{version} serves already: nothing was changed.")
-        return redirect("admin:prompts_prompt_change", prompt.pk)
-    back = "back" in request.GET and before is not None and before != version
-
-    def act(why: str) -> str:
-        activate(version=version, who=request.user if request.user.is_authenticated else None, why=why)
-        return f"{version} serves from now on."
-
-    return reason_page(
-        model_admin,
-        request,
-        obj=prompt,
-        title=f"Roll back to {version}" if back else f"Activate {version}",
-        explanation=explanation(version, before),
-        act=act,
-        suggestion=f"Rolled back from {before.label} to {version.label}" if back and before else "",
-    )
-
-
-def explanation(version: PromptVersion, before: PromptVersion | None) -> str:
-    told = f"{version} answers every question from the next one on."
-    if before == version:
-        return f"{told} That ends the trial of the other version."
-    stays = f" {before.label} serves now; it stays, and one click takes you back to it." if before else ""
-    return f"{told}{stays} Answers in the cache are not used any more."

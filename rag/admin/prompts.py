@@ -5,7 +5,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, QuerySet
@@ -17,12 +16,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from prompts.models import Activation, Prompt, PromptVersion
-from prompts.publishing import serving_version
-from rag import clock, provider_stack
+from prompts.publishing import running_trial, serving_version
+from rag import clock
 from rag.admin import prompt_compare, prompt_editor
 from rag.admin.prompt_columns import Column, call_columns, figure_columns
+from rag.admin.prompt_trial import trial_panel, usual_mode
 from rag.admin.prompt_versions import serving
-from rag.modules import find_module
 from rag.prompt_figures import calls_by_version, calls_of, figures_by_version, modes_of, traffic
 from ragsite.admin import ReadOnly, RelatedDropdownFilter, RowAdmin
 
@@ -84,6 +83,7 @@ class PromptAdmin(ReadOnly, RowAdmin):
             "may_bump": request.user.has_perm("prompts.add_promptversion"),
             "may_activate": request.user.has_perm("prompts.add_activation"),
             **self.told_of_versions(request, prompt),
+            **trial_panel(running_trial(prompt)),
             **history(prompt),
         }
         return TemplateResponse(request, "admin/prompts/versions.html", context)
@@ -114,7 +114,7 @@ def measured(request: HttpRequest, prompt: Prompt) -> dict[str, Any]:
     since = clock.now() - timedelta(days=span) if span else None
     named = prompt.name == QUESTIONS_NAME
     modes = modes_of(traffic(since) if named else calls_of(prompt.name, since))
-    usual = provider_stack.provider_mode(find_module(settings.DEFAULT_MODULE))
+    usual = usual_mode()
     mode = next((each for each in (request.GET.get("mode"), usual, *modes) if each in modes), usual)
     if named:
         columns = figure_columns(figures_by_version(since=since, provider_mode=mode))
@@ -137,17 +137,20 @@ def history(prompt: Prompt) -> dict[str, Any]:
     rows = prompt.activations.select_related("version__prompt", "previous__prompt", "who").order_by("-id")
     activations = list(rows[:LONGEST_HISTORY])
     newest = activations[0] if activations else None
-    trial = newest if newest and newest.share < 100 else None
     back_to = newest.previous if newest and newest.previous != newest.version else None
-    return {"activations": activations, "trial": trial, "back_to": back_to}
+    return {"activations": activations, "back_to": back_to}
 
 
 @admin.register(Activation)
 class ActivationAdmin(ReadOnly, RowAdmin):
     """Who made which version serve, when and why."""
 
-    list_display = ("at", "version", "previous", "who", "why")
+    list_display = ("at", "version", "percent", "previous", "who", "why")
     list_filter = (("prompt", RelatedDropdownFilter),)
     list_select_related = ("version__prompt", "previous__prompt", "who")
     search_fields = ("prompt__name", "why")
     ordering = ("-id",)
+
+    @admin.display(description="share")
+    def percent(self, activation: Activation) -> str:
+        return f"{activation.share} %"

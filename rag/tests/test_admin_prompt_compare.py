@@ -195,10 +195,10 @@ def test_the_whole_way(staff_page, answer, first, corpus):
     assert activation in text_of(comparison)
     assert tried(staff_page, answer, second).json()["prompt_version"] == "v2"
 
-    activated = staff_page.post(activation, {"why": "as good and shorter"}, follow=True)
+    activated = staff_page.post(activation, {"why": "as good and shorter", "share": 100}, follow=True)
     back = f"{reverse('admin:prompts_promptversion_activate', args=[first.pk])}?back"
     assert back in text_of(activated)
-    staff_page.post(back, {"why": staff_page.get(back).context["form"].initial["why"]})
+    staff_page.post(back, {"why": staff_page.get(back).context["form"].initial["why"], "share": 100})
 
     history = [(str(line.version.label), line.why) for line in answer.activations.order_by("id")]
     assert history[1:] == [("v2", "as good and shorter"), ("v1", "Rolled back from v2 to v1")]

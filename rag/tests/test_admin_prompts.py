@@ -171,7 +171,7 @@ class TestThePageOfAPrompt:
 
 class TestActivating:
     def test_it_activates_a_version_with_a_reason(self, staff_page, answer, second, alice):
-        response = staff_page.post(activation_of(second), {"why": "measured better"})
+        response = staff_page.post(activation_of(second), {"why": "measured better", "share": 100})
 
         line = Activation.objects.latest("id")
         assert response.url == page_of(answer)
@@ -181,12 +181,12 @@ class TestActivating:
     def test_it_activates_nothing_without_a_reason(self, staff_page, second):
         before = Activation.objects.count()
 
-        staff_page.post(activation_of(second), {"why": " "})
+        staff_page.post(activation_of(second), {"why": " ", "share": 100})
 
         assert Activation.objects.count() == before
 
     def test_what_serves_already_is_not_activated_again(self, staff_page, first):
-        response = staff_page.post(activation_of(first), {"why": "again"}, follow=True)
+        response = staff_page.post(activation_of(first), {"why": "again", "share": 100}, follow=True)
 
         assert "answer v1 serves already: nothing was changed." in text_of(response)
         assert Activation.objects.filter(prompt__name="answer").count() == 1
@@ -198,7 +198,7 @@ class TestActivating:
         offered = f"{activation_of(first)}?back"
         assert offered in text_of(page)
         why = staff_page.get(offered).context["form"].initial["why"]
-        staff_page.post(offered, {"why": why})
+        staff_page.post(offered, {"why": why, "share": 100})
 
         line = Activation.objects.latest("id")
         assert (line.version, line.previous, line.why) == (first, second, "Rolled back from v2 to v1")
@@ -209,7 +209,7 @@ class TestActivating:
         arm = answer.versions.get(number=kept.removeprefix("v"))
 
         assert ("That ends the trial" in text_of(staff_page.get(activation_of(arm)))) == (kept == "v1")
-        staff_page.post(activation_of(arm), {"why": "decided"})
+        staff_page.post(activation_of(arm), {"why": "decided", "share": 100})
 
         serving_now = serving()["answer"]
         assert (serving_now.text.version, serving_now.trial) == (kept, None)
@@ -234,7 +234,7 @@ class TestPermissions:
 
         assert "/bump/" in text
         assert "/activate/" not in text
-        assert client.post(activation_of(second), {"why": "x"}).status_code == 403
+        assert client.post(activation_of(second), {"why": "x", "share": 100}).status_code == 403
 
     def test_who_may_activate_may_not_bump(self, client, answer, second):
         client.force_login(somebody_who_may("view_prompt", "add_activation"))
@@ -243,7 +243,7 @@ class TestPermissions:
         assert "/activate/" in text
         assert "/bump/" not in text
         assert client.get(reverse("admin:prompts_prompt_bump", args=[answer.pk])).status_code == 403
-        assert client.post(activation_of(second), {"why": "x"}).status_code == 302
+        assert client.post(activation_of(second), {"why": "x", "share": 100}).status_code == 302
 
     def test_who_may_nothing_sees_nothing(self, client, answer):
         client.force_login(StaffFactory.create())

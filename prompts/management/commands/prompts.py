@@ -15,8 +15,8 @@ from prompts.diff_text import diff_lines
 from prompts.diffing import diff_prompts
 from prompts.files import FilesRefused, Imported, export_versions, import_files
 from prompts.models import Activation
-from prompts.publishing import activate
-from prompts.versions import ListedVersion, UnknownPromptVersion, active_texts, find_version, list_versions, text_of
+from prompts.publishing import TrialImpossible, activate, changes_nothing
+from prompts.versions import ListedVersion, UnknownPromptVersion, find_version, list_versions, text_of
 
 LONGEST_REASON = Activation._meta.get_field("why").max_length or 0
 
@@ -26,16 +26,21 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
-        listing = actions.add_parser("list", help="all versions, and which one serves")
+        listing = actions.add_parser("list", help="all versions, which one serves, and which is on trial")
         listing.add_argument("--json", action="store_true")
         diff = actions.add_parser("diff", help="what is different in a version")
         diff.add_argument("name")
         diff.add_argument("old", help="v1, for example")
         diff.add_argument("new", help="v2, for example")
-        activation = actions.add_parser("activate", help="make a version serve from now on")
+        activation = actions.add_parser(
+            "activate", help="make a version serve from now on, all or a share of those who ask"
+        )
         activation.add_argument("name")
         activation.add_argument("version")
         activation.add_argument("--why", required=True, help="the reason, which the history keeps")
+        activation.add_argument(
+            "--share", type=int, default=100, metavar="PERCENT", help="of those who ask, 1 to 100; below 100 is a trial"
+        )
         activation.add_argument("--by", metavar="USERNAME", help="who does it; default: nobody is named")
         export = actions.add_parser("export", help="write versions as files NAME/v1.md, NAME/v2.md, ...")
         export.add_argument("names", nargs="*", metavar="NAME", help="default: all prompts")
@@ -51,7 +56,7 @@ class Command(BaseCommand):
         actions |= {"export": self.export, "import": self.import_}
         try:
             actions[options["action"]](options)
-        except (UnknownPromptVersion, FilesRefused, OSError) as error:
+        except (UnknownPromptVersion, TrialImpossible, FilesRefused, OSError) as error:
             raise CommandError(str(error)) from error
 
     def list(self, options: dict[str, Any]) -> None:
@@ -73,17 +78,17 @@ class Command(BaseCommand):
             self.stdout.write(line)
 
     def activate(self, options: dict[str, Any]) -> None:
-        why = options["why"].strip()
+        why, share = options["why"].strip(), options["share"]
         if not why or len(why) > LONGEST_REASON:
             raise CommandError(f"--why takes 1 to {LONGEST_REASON} characters: the reason that the history keeps")
+        if not 1 <= share <= 100:
+            raise CommandError(f"--share takes 1 to 100: the percentage of those who ask, not {share}")
         version, who = find_version(name=options["name"], version=options["version"]), user_of(options["by"])
-        serving = active_texts().get(options["name"])
-        if serving and serving.version == version.label:
-            self.stdout.write(f"{version} serves already; nothing changed")
+        if changes_nothing(version=version, share=share):
+            standing = "serves" if share == 100 else f"is on trial with {share} %"
+            self.stdout.write(f"{version} {standing} already; nothing changed")
             return
-        activate(version=version, who=who, why=why)
-        before = f", {serving.version} did until now" if serving else ""
-        self.stdout.write(f"{version} serves from now on{before}")
+        self.stdout.write(done(activate(version=version, who=who, why=why, share=share)))
 
     def export(self, options: dict[str, Any]) -> None:
         folder = options["to"] or Path(settings.DATA_DIR) / "prompts"
@@ -111,6 +116,15 @@ def user_of(name: str | None) -> AbstractBaseUser | None:
     return user
 
 
+def done(activation: Activation) -> str:
+    version, before = activation.version, activation.previous
+    if before is None or before == version:
+        return f"{version} serves everybody from now on"
+    if activation.share < 100:
+        return f"{version} is on trial from now on: {activation.share} % get it, the others {before.label}"
+    return f"{version} serves from now on, {before.label} did until now"
+
+
 def told(file: Imported, dry_run: bool) -> str:
     if not file.made:
         return f"{file.path}: already there as {file.label}"
@@ -119,16 +133,24 @@ def told(file: Imported, dry_run: bool) -> str:
 
 def table(versions: Sequence[ListedVersion]) -> list[str]:
     row = (
-        f"{{:{max(len(version.name) for version in versions)}}}  {{:5}} {{:7}} {{:10}} {{:14}} {{}}" if versions else ""
+        f"{{:{max(len(version.name) for version in versions)}}}  {{:5}} {{:10}} {{:10}} {{:14}} {{}}"
+        if versions
+        else ""
     )
     return [
         row.format(
             version.name,
             version.version,
-            "active" if version.active else "",
+            state(version),
             f"{version.created:%Y-%m-%d}",
             version.author or "-",
             version.note.strip().partition("\n")[0],
         )
         for version in versions
     ]
+
+
+def state(version: ListedVersion) -> str:
+    if version.trial_share is not None:
+        return f"trial {version.trial_share} %"
+    return "active" if version.active else ""
