@@ -21,11 +21,13 @@ from django.db.backends.base.creation import BaseDatabaseCreation
 from django.test import TransactionTestCase
 from rest_framework.test import APIClient
 
-from prompts import guards
+import costs.guards
+import prompts.guards
 from rag.ingest import IngestReport, ingest
 from rag.models import ApiKey
 
 ROOT = Path(__file__).parent
+GUARDS = (costs.guards, prompts.guards)
 DOCUMENTS = {
     "handbook/leave.md": """# Leave policy
 
@@ -125,7 +127,7 @@ def providers(sandbox: str, chroma: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def tables_can_be_emptied() -> Iterator[None]:
-    """Tests with transactions of their own empty and refill all tables, which the guards of prompts refuse otherwise."""
+    """Tests with transactions of their own empty and refill all tables, which the guards refuse otherwise."""
     with pytest.MonkeyPatch.context() as patch:
         for owner, name in (
             (BaseDatabaseCreation, "deserialize_db_from_string"),
@@ -140,11 +142,13 @@ def unguarded(step: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(step)
     def taken(*args: object, **kwargs: object) -> None:
-        guards.take_down()
+        for each in GUARDS:
+            each.take_down()
         try:
             step(*args, **kwargs)
         finally:
-            guards.put_up()
+            for each in GUARDS:
+                each.put_up()
 
     return taken
 

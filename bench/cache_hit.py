@@ -1,7 +1,7 @@
 """`python -m bench.cache_hit`: what an answer from the cache costs, against a bare view on the same server.
 
 The web process is gunicorn beside a running `make run`. `/api/constant` (bench/constant.py) has the same authentication and
-throttle as `/api/ask` and returns a constant. The two are asked in turns, one request at a time, so that both meet the same machine.
+throttle as `/api/ask` and returns a constant. The two are asked in turns, one request at a time: both meet the same machine.
 """
 
 import argparse
@@ -36,7 +36,9 @@ def main() -> None:
     for path, took in walls.items():
         p95 = statistics.quantiles(took, n=20)[-1]
         print(f"| {path} | {rounds} | {statistics.median(took):.2f} | {p95:.2f} | {cpu[path] / rounds:.2f} |")
-    print(f"\ndifference at p50: {statistics.median(walls['/api/ask']) - statistics.median(walls['/api/constant']):.2f} ms")
+    print(
+        f"\ndifference at p50: {statistics.median(walls['/api/ask']) - statistics.median(walls['/api/constant']):.2f} ms"
+    )
 
 
 if __name__ == "__main__":

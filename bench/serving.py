@@ -97,8 +97,13 @@ def copy_of_the_instance(folder: Path) -> dict[str, str]:
         closing(sqlite3.connect(copy)) as target,
     ):
         source.backup(target)
+        guards = target.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for name, _ in guards:
+            target.execute(f"DROP TRIGGER {name}")
         for table in HISTORY:
             target.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
+        for _, statement in guards:
+            target.execute(statement)
         target.commit()
     settings = {"DATABASE_URL": f"sqlite:///{copy}", "TRACE_DIR": str(folder / "traces")}
     manage("migrate", environment=settings)

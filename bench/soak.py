@@ -213,9 +213,10 @@ def differences(asked: Asked, line: Mapping[str, Any], closed: list[tuple[float,
 
 
 def trace_lines(folder: Path) -> dict[str, dict[str, Any]]:
-    lines = (json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_bytes().splitlines())
+    paths = sorted(folder.glob("????-??-??.jsonl"))
+    lines = (json.loads(line) for path in paths for line in path.read_bytes().splitlines())
     found: dict[str, dict[str, Any]] = {}
-    for line in lines:
+    for line in (line for line in lines if "trace_id" in line):
         assert line["trace_id"] not in found, f"two lines for {line['trace_id']}"
         found[line["trace_id"]] = line
     return found

@@ -1,9 +1,10 @@
 """The price table, to which rows are added, and the ledger, which is only looked at."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -11,11 +12,13 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from costs import alert_admin, budget_admin  # noqa: F401 - registers their pages
 from costs.models import LedgerEntry, ModelPrice
 from ragsite.admin import (
     ChoicesCheckboxFilter,
     InfinitePaginator,
     ModelAdmin,
+    ModelForm,
     NoChange,
     NoDelete,
     RadioFilter,
@@ -29,7 +32,7 @@ from ragsite.admin import (
 )
 
 PROVIDERS = tuple((name, name) for name in ("anthropic", "voyage", "openai", "cohere"))
-KINDS = tuple((name, name) for name in ("ask", "eval", "ingest"))
+KINDS = tuple((name, name) for name in ("ask", "eval", "ingest", "adjustment"))
 
 
 class UnpricedFilter(RadioFilter):
@@ -42,7 +45,22 @@ class UnpricedFilter(RadioFilter):
         return (("no", "unpriced only"),)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[LedgerEntry]) -> QuerySet[LedgerEntry]:
-        return queryset.filter(cost_usd__isnull=True) if self.value() == "no" else queryset
+        return queryset.filter(cost_usd=None, adjustments=None) if self.value() == "no" else queryset
+
+
+class PriceForm(ModelForm):
+    """A new row of the price table. What has been booked stays as it is, whenever the row begins."""
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        for name, value in list(given.items()):
+            if isinstance(value, Decimal) and value < 0:
+                self.add_error(name, "A price is never negative.")
+        if not any(given.get(name) for name in ("input_usd", "output_usd", "search_usd")):
+            self.add_error(
+                None, "Every price is 0: a call would count as free. Leave a model out that has no known price."
+            )
+        return given
 
 
 @admin.register(ModelPrice)
@@ -53,9 +71,23 @@ class ModelPriceAdmin(NoChange, NoDelete, RowAdmin):
     list_filter = (choice_filter(field="provider", title="provider", choices=PROVIDERS),)
     search_fields = ("provider", "model", "source")
     ordering = ("provider", "model", "-effective_from")
+    form = PriceForm
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"effective_from": timezone.now()} | super().get_changeform_initial_data(request)
+
+    def save_model(self, request: HttpRequest, obj: ModelPrice, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        booked = LedgerEntry.objects.calls().filter(provider=obj.provider, model=obj.model, at__gte=obj.effective_from)
+        if obj.effective_from > timezone.now():
+            messages.info(request, f"It is in force from {timezone.localtime(obj.effective_from):%Y-%m-%d %H:%M}.")
+        elif count := booked.count():
+            first, today = timezone.localdate(obj.effective_from), timezone.localdate()
+            messages.warning(
+                request,
+                f"It begins in the past: {count:,} calls were booked since, and stay as they were charged. "
+                f"To correct them, see `manage.py costs recost --from {first} --to {today} --dry-run`.",
+            )
 
 
 @admin.register(LedgerEntry)
@@ -88,6 +120,8 @@ class LedgerEntryAdmin(ReadOnly, RowAdmin):
 
     @admin.display(description="tokens in / out")
     def tokens(self, entry: LedgerEntry) -> str:
+        if entry.correction:
+            return "adjustment"
         if entry.search_units:
             return f"{entry.search_units} search units"
         return f"{entry.usage().prompt_tokens:,} / {entry.output_tokens:,}"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from django.db import transaction
+
 from costs.models import LedgerEntry, ModelPrice
 from costs.prices import PriceTable
 from costs.usage import Usage
@@ -43,11 +45,16 @@ class Booking:
 
 
 def book(*, attempts: Sequence[Attempt], booking: Booking, first: int = 0) -> None:
-    """Write the attempts, numbered from `first`. Booking the same attempt twice keeps the first entry."""
-    LedgerEntry.objects.bulk_create(
-        [entry_of(attempt=attempt, booking=booking, number=first + i) for i, attempt in enumerate(attempts)],
-        ignore_conflicts=True,
-    )
+    """Write the attempts, numbered from `first`. Booking the same attempt twice keeps the first entry.
+
+    What is there is looked up, because on SQLite the guards refuse even an insert that would be ignored.
+    """
+    with transaction.atomic():
+        there = set(LedgerEntry.objects.calls().filter(trace_id=booking.trace_id).values_list("attempt", flat=True))
+        entries = [entry_of(attempt=attempt, booking=booking, number=n) for n, attempt in enumerate(attempts, first)]
+        LedgerEntry.objects.bulk_create(
+            [entry for entry in entries if entry.attempt not in there], ignore_conflicts=True
+        )
 
 
 def entry_of(*, attempt: Attempt, booking: Booking, number: int) -> LedgerEntry:

@@ -41,6 +41,13 @@ class Price:
 
 def cost(*, usage: Usage, price: Price) -> Decimal:
     """USD, rounded half up to the eight places that the ledger stores."""
+    return (rated(usage=usage, price=price) * tier_factor(usage=usage, price=price)).quantize(
+        EIGHT_PLACES, ROUND_HALF_UP
+    )
+
+
+def rated(*, usage: Usage, price: Price) -> Decimal:
+    """USD by the rates alone, exact, whatever the length of the prompt."""
     tokens = (
         usage.input_tokens * price.input_usd
         + usage.cache_write_5m * price.cache_write_5m_usd
@@ -48,8 +55,7 @@ def cost(*, usage: Usage, price: Price) -> Decimal:
         + usage.cache_read * price.cache_read_usd
         + usage.output_tokens * price.output_usd
     ) / MILLION
-    searches = usage.search_units * price.search_usd / THOUSAND
-    return ((tokens + searches) * tier_factor(usage=usage, price=price)).quantize(EIGHT_PLACES, ROUND_HALF_UP)
+    return tokens + usage.search_units * price.search_usd / THOUSAND
 
 
 def saved_by_prompt_cache(*, usage: Usage, price: Price) -> Decimal:

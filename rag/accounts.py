@@ -121,7 +121,7 @@ def spent_of(entries: Iterable[LedgerEntry]) -> Spent:
 
 def account_of_ledger(entries: Iterable[LedgerEntry]) -> Account:
     """A call that is unpriced or cost nothing is not on the bill either."""
-    paid = [entry for entry in entries if entry.cost_usd]
+    paid = [entry for entry in entries if entry.cost_usd and not entry.correction]
     return Account(len(paid), sum((entry.usage() for entry in paid), Usage()), total(entry.cost_usd for entry in paid))
 
 

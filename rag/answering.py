@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
-from rag import answers, clock, pipeline, sessions, wiring
+from rag import answers, budgeting, clock, pipeline, sessions, wiring
 from rag.answers import Kept
 from rag.errors import NoEmbedding
 from rag.models import Session
@@ -54,7 +54,7 @@ def answered_once(
     """
     key = wired.answer_key
     if key is None or (conversation is not None and conversation.questions):
-        return pipeline.answer(question.text, wired.parts, trace, listener, conversation)
+        return paid_for(question, wired, trace, listener, conversation)
     make = partial(made, question, key, wired, trace, listener, conversation)
     if question.anew:
         trace.answer_cache = "bypass"
@@ -80,7 +80,7 @@ def made(
 ) -> Kept:
     """A new answer, kept if it may be; or one from before, when the question cannot be embedded at all."""
     try:
-        outcome = pipeline.answer(question.text, wired.parts, trace, listener, conversation)
+        outcome = paid_for(question, wired, trace, listener, conversation)
     except NoEmbedding as error:
         kept = answers.recent(key)
         if kept is None:
@@ -91,6 +91,19 @@ def made(
     if answers.may_be_kept(outcome):
         answers.keep(key, kept)
     return kept
+
+
+def paid_for(
+    question: Question,
+    wired: wiring.Wired,
+    trace: Trace,
+    listener: Listener | None,
+    conversation: Conversation | None,
+) -> Outcome:
+    """A new answer, if the hard limits leave money for one; raises BudgetExceeded."""
+    if wired.hard_limits:
+        budgeting.reserve(wired, trace, conversation)
+    return pipeline.answer(question.text, wired.parts, trace, listener, conversation)
 
 
 def given_again(kept: Kept, how: str, trace: Trace, listener: Listener | None) -> Outcome:

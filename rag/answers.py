@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.cache import caches
 
 from rag import clock
+from rag.models import Forgetting
 from rag.values import Answer, Outcome, Passage, Source
 
 FORMAT = "answer:1:"
@@ -39,9 +40,22 @@ def fresh(key: str) -> Kept | None:
 
 
 def recent(key: str) -> Kept | None:
-    """The kept answer, however old; what another version of the code has written and this one cannot read is not there."""
+    """The kept answer, however old; what another version of the code has written and this one cannot read is not there.
+
+    Nor is what was kept before anything was forgotten: this process cannot know whose words it holds.
+    """
     found = caches["answers"].get(FORMAT + key)
-    return None if found is None else parsed(found)
+    kept = None if found is None else parsed(found)
+    return None if kept is None or Forgetting.objects.filter(at__gte=kept.at).exists() else kept
+
+
+def drop_all() -> None:
+    """All that this process can reach: its own memory, or Redis, which keeps other things as well."""
+    cache = caches["answers"]
+    if hasattr(cache, "delete_pattern"):
+        cache.delete_pattern(FORMAT + "*")
+    else:
+        cache.clear()
 
 
 def keep(key: str, kept: Kept) -> None:

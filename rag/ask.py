@@ -8,11 +8,12 @@ from typing import Any
 from django.conf import settings
 from django.db import Error as DatabaseUnavailable
 
-from rag import answering, clock, outages, summaries, wiring
+from rag import alarms, answering, budgeting, clock, outages, summaries, wiring
 from rag.errors import QuestionRefused, RagError, TraceUnwritable
 from rag.parts import Listener
 from rag.providers.deadline import Cancelled, deadline
 from rag.providers.metered import Meter
+from rag.redaction import redacted
 from rag.sessions import new_session_id
 from rag.trace import Trace, new_trace_id
 from rag.values import Caller, Outcome, Question, storable
@@ -62,7 +63,11 @@ def ask(
     finally:
         if wired is not None:
             note_calls(trace, wired.meter)
-        record(trace, open_outages=wired.open_outages if wired else 0)
+        try:
+            record(trace, open_outages=wired.open_outages if wired else 0)
+        finally:
+            if wired is not None and wired.hard_limits:
+                budgeting.settle(trace)
 
 
 def refuse(*, query: str, caller: Caller, trace_id: str, status: int, error: dict[str, Any], kind: str = "ask") -> None:
@@ -119,7 +124,7 @@ def check_question(text: str) -> None:
 def record(trace: Trace, *, open_outages: int) -> None:
     """The line first, then the rows. Without its line an answer must not go out; a missing row can be repaired."""
     trace.finish()
-    line = trace.as_line()
+    line = redacted(trace.as_line())
     try:
         wiring.trace_files().append(line=line, at=trace.timestamp)
     except OSError as error:
@@ -133,5 +138,6 @@ def record(trace: Trace, *, open_outages: int) -> None:
         )
     try:
         outages.note(line, open_outages=open_outages)
+        alarms.prompt_cache(line)
     except DatabaseUnavailable:
-        log.exception("outages not noted", extra={"trace_id": trace.trace_id})
+        log.exception("outages and warnings not noted", extra={"trace_id": trace.trace_id})

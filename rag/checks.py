@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connection
+from django.utils.module_loading import import_string
 
 from costs.ledger import load_price_table
 from costs.models import ModelPrice
@@ -22,6 +23,7 @@ WIDTHS = {
     "voyage-4-large": (256, 512, 1024, 2048),
 }
 MOST_DIMENSIONS = {"text-embedding-3-small": 1536, "text-embedding-3-large": 3072}
+KEEP_AT_LEAST_DAYS = 30
 TIMEOUTS = (
     "REQUEST_TIMEOUT_S",
     "GENERATION_TIMEOUT_S",
@@ -35,7 +37,7 @@ TIMEOUTS = (
 
 @register
 def check_service(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
-    return [*sandbox(), *transport(), *dimensions(), *names(), *timeouts()]
+    return [*sandbox(), *transport(), *dimensions(), *names(), *timeouts(), *trace_keeping()]
 
 
 def sandbox() -> Iterator[CheckMessage]:
@@ -86,6 +88,22 @@ def timeouts() -> Iterator[CheckMessage]:
     for name in TIMEOUTS:
         if getattr(settings, name) <= 0:
             yield Error(f"{name} must be positive.", hint="It is a number of seconds.", id="rag.E005")
+
+
+def trace_keeping() -> Iterator[CheckMessage]:
+    if settings.TRACE_KEEP_DAYS < KEEP_AT_LEAST_DAYS:
+        message = f"TRACE_KEEP_DAYS is {settings.TRACE_KEEP_DAYS}: what was asked and charged could not be looked up."
+        yield Error(message, hint=f"Set it to {KEEP_AT_LEAST_DAYS} or more.", id="rag.E008")
+    if not 1 <= settings.TRACE_COMPRESS_DAYS <= settings.TRACE_KEEP_DAYS:
+        message = f"TRACE_COMPRESS_DAYS is {settings.TRACE_COMPRESS_DAYS}."
+        yield Error(message, hint="Set it to at least 1 and at most TRACE_KEEP_DAYS.", id="rag.E009")
+    try:
+        known = not settings.TRACE_REDACTOR or callable(import_string(settings.TRACE_REDACTOR))
+    except ImportError:
+        known = False
+    if not known:
+        message = f"TRACE_REDACTOR is {settings.TRACE_REDACTOR!r}, which is no function."
+        yield Error(message, hint="Set it to the dotted path of one, or leave it empty.", id="rag.E010")
 
 
 @register(Tags.database)

@@ -132,8 +132,8 @@ class ProviderError(RagError):
         usage_so_far: bool = False,
         request_id: str = "",
     ):
-        """`usage`: what the failed call cost, None = not known; `usage_so_far`: it is of a reply that did not end. `begun`: a part
-        of the reply was handed on already.
+        """`usage`: what the failed call cost, None = not known; `usage_so_far`: it is of a reply that did not end. `begun`: a
+        part of the reply was handed on already.
         """
         super().__init__(message)
         self.provider = provider

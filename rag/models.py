@@ -380,3 +380,17 @@ class Turn(models.Model):
 
     def __str__(self) -> str:
         return f"{self.session_id} {self.number}"
+
+
+class Forgetting(models.Model):
+    """That the content of traces was taken out, for whom and when. Answers that were kept before are not given any more."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    what = models.CharField(max_length=100)
+    lines = models.PositiveIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["at"], name="forgetting_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.what}, {self.at:%Y-%m-%d %H:%M:%S}"

@@ -11,7 +11,7 @@ from django.core.cache import caches
 from costs.prices import Price, cost, uses_to_break_even
 from costs.usage import Usage
 from prompts.texts import PromptText
-from rag import ask, provider_stack, wiring
+from rag import ask, budgeting, provider_stack, wiring
 from rag.errors import RagError
 from rag.fencing import fenced_question
 from rag.finding import sources_for
@@ -129,6 +129,8 @@ def answer_preview(text: PromptText, question: Question, caller: Caller) -> Prev
         wired = wiring.parts_for(question)
         ask.describe(trace, wired)
         trace.prompt_version, trace.prompt_hash = None, text.content_hash
+        if wired.hard_limits:
+            budgeting.reserve(wired, trace, None)
         with deadline(settings.REQUEST_TIMEOUT_S):
             _, trace.sources = sources_for(question.text, wired.parts, trace)
         trace.status, trace.error = 200, None
@@ -140,6 +142,8 @@ def answer_preview(text: PromptText, question: Question, caller: Caller) -> Prev
         if wired is not None:
             ask.note_calls(trace, wired.meter)
         ask.record(trace, open_outages=wired.open_outages if wired else 0)
+        if wired is not None and wired.hard_limits:
+            budgeting.settle(trace)
 
 
 def request_of(text: PromptText, question: Question, wired: wiring.Wired, sources: tuple[Source, ...]) -> ChatRequest:

@@ -45,7 +45,12 @@ def provider_health(*, now: datetime) -> tuple[ProviderHealth, ...]:
 
 def calls_since(moment: datetime) -> Mapping[str, tuple[tuple[str, int], ...]]:
     """By provider: how many calls ended how, in the words of the ledger, the most frequent first."""
-    rows = LedgerEntry.objects.filter(at__gte=moment).values_list("provider", "outcome").annotate(count=Count("id"))
+    rows = (
+        LedgerEntry.objects.calls()
+        .filter(at__gte=moment)
+        .values_list("provider", "outcome")
+        .annotate(count=Count("id"))
+    )
     found: dict[str, tuple[tuple[str, int], ...]] = defaultdict(tuple)
     for provider, outcome, count in rows.order_by("-count", "outcome"):
         found[provider] += ((outcome, count),)

@@ -27,20 +27,24 @@ class Difference:
 class Replay:
     """`rebuilt` says whether the exact request could be made again byte for byte; None when none was ever sent.
 
-    `differences` holds what makes today's answer to the same question another one.
+    `differences` holds what makes today's answer to the same question another one. `withheld` says why nothing can be compared:
+    the trace was `redacted` when it was written, or its content was `forgotten` since.
     """
 
     trace_id: str
     rebuilt: bool | None
     differences: tuple[Difference, ...]
+    withheld: str = ""
 
     @property
     def identical(self) -> bool:
-        return self.rebuilt is not False and not self.differences
+        return self.rebuilt is not False and not self.differences and not self.withheld
 
 
 def replay(line: dict[str, Any]) -> Replay:
     """Compare a trace with what is stored and active now."""
+    if reason := next((name for name in ("forgotten", "redacted") if line.get(name)), ""):
+        return Replay(line["trace_id"], None, (), withheld=reason)
     if line.get("answer_from"):
         return replay_of_kept(line)
     if line["request_sha256"] is None:
@@ -60,6 +64,8 @@ def replay_of_kept(line: dict[str, Any]) -> Replay:
     if maker is None:
         return Replay(line["trace_id"], False, (Difference("the trace that made it", "there", "gone"),))
     made = replay(maker)
+    if made.withheld:
+        return Replay(line["trace_id"], None, (), withheld=made.withheld)
     same = maker["final_answer"] == line["final_answer"]
     altered = () if same else (Difference("answer", str(line["final_answer"]), str(maker["final_answer"])),)
     return Replay(line["trace_id"], made.rebuilt, (*altered, *made.differences))

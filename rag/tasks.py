@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from rag import clock, ingest_jobs, sessions
+from rag import alerting, clock, ingest_jobs, sessions, trace_closing
 
 
 @shared_task  # type: ignore[untyped-decorator]
@@ -21,3 +21,15 @@ def resume_ingests() -> None:
 def forget_sessions() -> None:
     """Every day: conversations that nobody continued for SESSION_KEEP_DAYS."""
     sessions.forget(clock.now())
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def close_trace_files() -> None:
+    """Every hour: days that are over are closed, older ones compressed, the oldest deleted."""
+    trace_closing.close_trace_files(clock.now())
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def watch() -> None:
+    """Every ALERT_EVERY_S: what was crossed, what broke, and what is to be delivered."""
+    alerting.watch()

@@ -1,18 +1,14 @@
-"""The trace of one request: collected step by step, then written as one JSON line.
+"""The trace of one request: collected step by step, then told as the object that becomes one JSON line.
 
 The keys of the first block of `as_line` are the published schema of a trace and never change their names.
 """
 
-import fcntl
-import json
-import os
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
+from secrets import token_hex
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -79,6 +75,8 @@ class Trace:
     status: int = 200
     error: dict[str, Any] | None = None
     latencies_ms: dict[str, float] = field(default_factory=dict)
+    salt: str = field(default_factory=lambda: token_hex(16))
+    """makes the hash of the line one that nobody can find by guessing the question, once the line is forgotten"""
     _started: float = field(default_factory=perf_counter)
 
     @contextmanager
@@ -172,6 +170,7 @@ class Trace:
             "citations_removed": self.citations_removed,
             "stop_reason": self.stop_reason,
             "error": self.error,
+            "salt": self.salt,
         }
 
 
@@ -205,57 +204,3 @@ def attempt_line(attempt: Attempt) -> dict[str, Any]:
 def number(amount: Decimal | None) -> float | None:
     """A JSON number. Eight places survive: `repr` of a float is exact to 15 digits."""
     return None if amount is None else float(amount)
-
-
-class TraceFiles:
-    """Appends lines to `YYYY-MM-DD.jsonl` (UTC day of the trace). Several processes may share a folder.
-
-    One `write` on an O_APPEND descriptor a line, under the file's lock: whole lines stand one after the other.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._lock = threading.Lock()
-        self._open: tuple[int, Path, int] | None = None
-
-    def path(self, day: datetime) -> Path:
-        return self.folder / f"{day.astimezone(UTC):%Y-%m-%d}.jsonl"
-
-    def append(self, *, line: dict[str, Any], at: datetime) -> None:
-        """Write one line; raises OSError when the disk does not take the whole of it.
-
-        A line that a crash or a full disk has cut short is ended first, so that it does not swallow this one.
-        """
-        data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace") + b"\n"
-        with self._lock, locked(self._descriptor(self.path(at))) as descriptor:
-            if torn(descriptor):
-                data = b"\n" + data
-            written = os.write(descriptor, data)
-        if written != len(data):
-            raise OSError(f"only {written} of {len(data)} bytes of a trace line were written: is the disk full?")
-
-    def _descriptor(self, path: Path) -> int:
-        if self._open is not None and self._open[:2] == (os.getpid(), path) and path.exists():
-            return self._open[2]
-        if self._open is not None and self._open[0] == os.getpid():
-            os.close(self._open[2])
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
-        self._open = (os.getpid(), path, descriptor)
-        return descriptor
-
-
-@contextmanager
-def locked(descriptor: int) -> Iterator[int]:
-    """Hold the file's lock. The file of somebody who is just writing to it looks cut short; one who died holds no lock."""
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    try:
-        yield descriptor
-    finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
-
-
-def torn(descriptor: int) -> bool:
-    """Whether the file ends in the middle of a line."""
-    size = os.fstat(descriptor).st_size
-    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"

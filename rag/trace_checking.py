@@ -1,14 +1,15 @@
 """Holding trace files and rows against each other. The files are the authority: what the rows lack is written again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice
 from typing import Any
 
 from costs.models import LedgerEntry
-from rag import summaries, trace_reading
+from rag import summaries, trace_files, trace_reading
 from rag.models import TraceSummary
+from rag.trace_files import LATE_DAYS
 
 AT_ONCE = 500
 
@@ -47,32 +48,48 @@ class Verified:
         )
 
 
-def verify(*, repair: bool) -> Verified:
-    """Compare all files with all rows; with `repair` write the rows that are missing."""
+def verify(*, repair: bool, days: Iterable[date] | None = None) -> Verified:
+    """Compare the files of all days (or of those given) with their rows; with `repair` write the rows that are missing.
+
+    Days whose file was deleted because of its age have rows without lines, and are left out.
+    """
     damaged: list[str] = []
     missing: list[str] = []
-    orphans: list[str] = []
+    orphans: set[str] = set()
     lines = 0
-    for day in sorted({*trace_reading.days(), *row_days()}):
-        seen: set[str] = set()
+    deleted = trace_files.read_chain(trace_reading.folder()).deleted
+    for day in sorted({*trace_reading.days(), *row_days()} if days is None else set(days)):
+        if str(day) in deleted:
+            continue
         rows = row_ids(day)  # before the lines: a request that ends meanwhile is no orphan
         for batch in in_batches(numbered(day, damaged)):
             lines += len(batch)
-            seen.update(line["trace_id"] for line in batch)
+            rows -= {line["trace_id"] for line in batch}
             lacking = without_rows(batch)
             missing += [line["trace_id"] for line in lacking]
             if repair:
                 for line in lacking:
                     summaries.save_rows(line)
-        orphans += sorted(rows - seen)
-    return Verified(lines, tuple(damaged), tuple(missing), tuple(orphans), len(missing) if repair else 0)
+        orphans |= rows - late_ids(day) if rows else set()
+    return Verified(lines, tuple(damaged), tuple(missing), tuple(sorted(orphans)), len(missing) if repair else 0)
+
+
+def late_ids(day: date) -> set[str]:
+    """The traces of a day whose lines stand in the files of the days after it."""
+    later = (day + timedelta(days=ahead) for ahead in range(1, LATE_DAYS + 1))
+    return {
+        line["trace_id"]
+        for each in later
+        for line in trace_reading.lines_of(each)
+        if line is not None and line["timestamp"].startswith(str(day))
+    }
 
 
 def numbered(day: date, damaged: list[str]) -> Iterator[dict[str, Any]]:
     """The whole lines of a day; the places of damaged ones are added to `damaged`."""
-    for number, line in enumerate(trace_reading.lines_of(day), 1):
+    for number, line in trace_reading.numbered_lines_of(day):
         if line is None:
-            damaged.append(f"{trace_reading.path_of(day).name}:{number}")
+            damaged.append(f"{day}.jsonl:{number}")
         else:
             yield line
 
@@ -87,7 +104,7 @@ def without_rows(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ids = [line["trace_id"] for line in lines]
     summarised = set(TraceSummary.objects.filter(trace_id__in=ids).values_list("trace_id", flat=True))
     booked: dict[str, int] = {}
-    for trace_id in LedgerEntry.objects.filter(trace_id__in=ids).values_list("trace_id", flat=True):
+    for trace_id in LedgerEntry.objects.calls().filter(trace_id__in=ids).values_list("trace_id", flat=True):
         booked[trace_id] = booked.get(trace_id, 0) + 1
     return [
         line

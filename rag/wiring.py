@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import connection
 
 from costs.ledger import load_price_table
-from costs.models import ModelPrice
+from costs.models import Budget, ModelPrice
 from costs.prices import Price, PriceTable
 from prompts import versions as prompt_versions
 from prompts.models import Activation
@@ -37,7 +37,7 @@ from rag.retrieval.lexical import LexicalIndex
 from rag.retrieval.lexical_files import open_or_build
 from rag.retrieval.passages import StoredPassages
 from rag.retrieval.persistent import PersistentCollection
-from rag.trace import TraceFiles
+from rag.trace_files import TraceFiles
 from rag.transforms import Transformer
 from rag.values import Question
 from rag.warming import Warming
@@ -48,7 +48,8 @@ ANSWERED_WITH = ("answer", "choose", "hyde", "multi_query", "decompose")
 STAMP = f"""
     SELECT active_version_id, url_template, (SELECT MAX(id) FROM {Activation._meta.db_table}),
            (SELECT MAX(id) FROM {ModelPrice._meta.db_table}),
-           (SELECT COUNT(*) FROM {Outage._meta.db_table} WHERE ended_at IS NULL)
+           (SELECT COUNT(*) FROM {Outage._meta.db_table} WHERE ended_at IS NULL),
+           (SELECT COUNT(*) FROM {Budget._meta.db_table} WHERE hard AND active)
     FROM {Corpus._meta.db_table} WHERE slug = %s
 """  # noqa: S608 - table names of our own models
 
@@ -73,19 +74,22 @@ class Wired:
     meter: Meter
     provider_mode: str
     open_outages: int
+    hard_limits: int
+    """how many there are on spending, whomever they concern"""
     answer_key: str | None
     """under which the answer is kept; None where the module keeps none"""
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Changes whenever something that answers depend on was activated. `open_outages` is told along and keys no cache."""
+    """Changes whenever something that answers depend on was activated. The last two are told along and key no cache."""
 
     version_id: int
     url_template: str
     prompts: int | None
     prices: int | None
     open_outages: int
+    hard_limits: int
 
 
 def parts_for(question: Question, *, asker: str = "") -> Wired:
@@ -114,7 +118,7 @@ def parts_for(question: Question, *, asker: str = "") -> Wired:
     )
     mode = provider_stack.provider_mode(module)
     key = cache_key(question.text, parts, stamp, prompts, mode) if module.answer_cache else None
-    return Wired(parts, serving, meter, mode, stamp.open_outages, key)
+    return Wired(parts, serving, meter, mode, stamp.open_outages, stamp.hard_limits, key)
 
 
 def answering_model(module: Module, meter: Meter) -> ChatModel:
@@ -165,10 +169,10 @@ def current_stamp(corpus: str) -> Stamp:
         row = cursor.fetchone()
     if row is None:
         raise UnknownCorpus(f"there is no corpus {corpus!r}; GET /api/corpora lists them")
-    version_id, url_template, prompts, prices, open_outages = row
+    version_id, url_template, *told = row
     if version_id is None:
         raise CorpusNotReady(f"the corpus {corpus!r} has no active version yet: ingest documents into it first")
-    return Stamp(version_id, url_template, prompts, prices, open_outages)
+    return Stamp(version_id, url_template, *told)
 
 
 def prompts_for(question: Question, stamp: Stamp, asker: str) -> Mapping[str, PromptText]:

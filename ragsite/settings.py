@@ -7,6 +7,7 @@ Wrong combinations are refused by system checks (`ragsite/checks.py`, `rag/check
 
 import os
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,9 @@ ANSWER_CACHE_TTL_S = env.int("ANSWER_CACHE_TTL_S", default=300)
 SESSION_TTL_S = env.int("SESSION_TTL_S", default=1_800)
 SESSION_KEEP_DAYS = env.int("SESSION_KEEP_DAYS", default=90)
 SESSION_MAX_TURNS = env.int("SESSION_MAX_TURNS", default=20)
+TRACE_COMPRESS_DAYS = env.int("TRACE_COMPRESS_DAYS", default=7)
+TRACE_KEEP_DAYS = env.int("TRACE_KEEP_DAYS", default=365)
+TRACE_REDACTOR = env.str("TRACE_REDACTOR", default="")
 STALE_ANSWER_TTL_S = env.int("STALE_ANSWER_TTL_S", default=86_400)
 
 # Celery: Redis, or files below DATA_DIR. No result backend: a job's state is a row.
@@ -174,9 +178,16 @@ CELERY_BROKER_CONNECTION_TIMEOUT = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = TIME_ZONE
+ALERT_EVERY_S = env.float("ALERT_EVERY_S", default=60.0)
 CELERY_BEAT_SCHEDULE = {
+    "watch budgets, deliver alerts": {
+        "task": "rag.tasks.watch",
+        "schedule": ALERT_EVERY_S,
+        "options": {"expires": ALERT_EVERY_S},
+    },
     "pick up ingests that nobody works on": {"task": "rag.tasks.resume_ingests", "schedule": 30.0},
     "forget conversations": {"task": "rag.tasks.forget_sessions", "schedule": 86_400.0},
+    "close the trace files of days that are over": {"task": "rag.tasks.close_trace_files", "schedule": 3_600.0},
 }
 
 # Providers. Without a key the base URL is the sandbox; whatever lives there is marked `simulated` everywhere.
@@ -198,6 +209,7 @@ PROVIDERS = {
     "openai": provider("OPENAI", "https://api.openai.com/v1", "/openai/v1"),
     "cohere": provider("COHERE", "https://api.cohere.com", "/cohere"),
 }
+ANTHROPIC_ADMIN_KEY = env.str("ANTHROPIC_ADMIN_KEY", default="")
 GIVEN_CHROMA_URL = env.str("CHROMA_URL", default="")
 CHROMA_URL = GIVEN_CHROMA_URL or RUNNING_URLS.get("chroma", "http://127.0.0.1:8123")
 
@@ -229,6 +241,15 @@ INGEST_MAX_FILE_MB = env.int("INGEST_MAX_FILE_MB", default=20)
 INGEST_MAX_UPLOAD_MB = env.int("INGEST_MAX_UPLOAD_MB", default=100)
 KEEP_CORPUS_VERSIONS = env.int("KEEP_CORPUS_VERSIONS", default=3)
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+DAILY_BUDGET_USD = Decimal(env.str("DAILY_BUDGET_USD", default="5.00"))
+
+# Alerts: webhooks and mail
+ALERT_ALLOWED_NETWORKS = env.list("ALERT_ALLOWED_NETWORKS", default=[])
+EMAIL_URL = env.str("EMAIL_URL", default="")
+if EMAIL_URL:
+    globals().update(environ.Env.email_url_config(EMAIL_URL))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="ragsite@localhost")
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -338,6 +359,12 @@ UNFOLD = {
                 "items": [
                     {"title": "Prompts", "icon": "edit_note", "link": reverse_lazy("admin:prompts_prompt_changelist")},
                     {"title": "Prices", "icon": "sell", "link": reverse_lazy("admin:costs_modelprice_changelist")},
+                    {"title": "Budgets", "icon": "savings", "link": reverse_lazy("admin:costs_budget_changelist")},
+                    {
+                        "title": "Alert channels",
+                        "icon": "notifications",
+                        "link": reverse_lazy("admin:costs_alertchannel_changelist"),
+                    },
                     {"title": "API keys", "icon": "key", "link": reverse_lazy("admin:rag_apikey_changelist")},
                     {"title": "Users", "icon": "group", "link": reverse_lazy("admin:auth_user_changelist")},
                 ],
@@ -349,6 +376,16 @@ UNFOLD = {
                         "title": "Outages",
                         "icon": "monitor_heart",
                         "link": reverse_lazy("admin:rag_outage_changelist"),
+                    },
+                    {
+                        "title": "Alerts",
+                        "icon": "notification_important",
+                        "link": reverse_lazy("admin:costs_alert_changelist"),
+                    },
+                    {
+                        "title": "Deliveries",
+                        "icon": "outgoing_mail",
+                        "link": reverse_lazy("admin:costs_alertdelivery_changelist"),
                     },
                     {
                         "title": "Drill",

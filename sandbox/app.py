@@ -3,7 +3,7 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from sandbox import anthropic_api, control_api, embeddings_api, rerank_api
+from sandbox import anthropic_api, control_api, embeddings_api, reports_api, rerank_api
 from sandbox.call import endpoint, new_request_id, refused
 from sandbox.control import BadOrder
 from sandbox.state import SANDBOX, Sandbox
@@ -25,6 +25,14 @@ def build(sandbox: Sandbox) -> web.Application:
             web.post(
                 "/anthropic/v1/messages/count_tokens",
                 endpoint("anthropic.count_tokens", vendor="anthropic", answer=anthropic_api.count_tokens),
+            ),
+            web.get(
+                "/anthropic/v1/organizations/cost_report",
+                endpoint("anthropic.cost_report", vendor="anthropic", answer=reports_api.cost_report),
+            ),
+            web.get(
+                "/anthropic/v1/organizations/usage_report/messages",
+                endpoint("anthropic.usage_report", vendor="anthropic", answer=reports_api.usage_report),
             ),
             web.post(
                 "/voyage/v1/embeddings",

@@ -46,6 +46,10 @@ class Bill:
         self._by_model[entry.model] = self._by_model.get(entry.model, Decimal(0)) + entry.cost_usd
         self._by_provider[entry.provider] = self._by_provider.get(entry.provider, Decimal(0)) + entry.cost_usd
 
+    def between(self, start: datetime, end: datetime, *, provider: str) -> list[Entry]:
+        """The entries of a provider that are kept, `end` excluded."""
+        return [entry for entry in self._entries if entry.provider == provider and start <= entry.at < end]
+
     def report(self, *, since: int = 0) -> dict[str, Any]:
         """JSON-ready. Entries are numbered from 0 since the last reset; those numbered `since` and up are listed."""
         first = self._count - len(self._entries)

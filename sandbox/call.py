@@ -81,7 +81,7 @@ def endpoint(name: str, *, vendor: Vendor, answer: Answer) -> Handler:
                 if replaced is not None:
                     return replaced
             key = api_key(request)
-            body = parse(raw)
+            body = {} if request.method == "GET" else parse(raw)
             if sandbox.pace.latency_ms:
                 await asyncio.sleep(sandbox.pace.latency_ms / 1_000)
             return await answer(Call(sandbox, request, vendor, request_id, key, raw, body, fault))

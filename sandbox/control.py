@@ -6,7 +6,13 @@ from itertools import count
 from typing import Any, Literal, get_args
 
 Endpoint = Literal[
-    "anthropic.messages", "anthropic.count_tokens", "voyage.embeddings", "openai.embeddings", "cohere.rerank"
+    "anthropic.messages",
+    "anthropic.count_tokens",
+    "anthropic.cost_report",
+    "anthropic.usage_report",
+    "voyage.embeddings",
+    "openai.embeddings",
+    "cohere.rerank",
 ]
 Kind = Literal[
     "status",

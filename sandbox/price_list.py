@@ -90,16 +90,21 @@ def chat_price(model: str, *, at: datetime) -> ChatPrice:
 
 def chat_cost(model: str, usage: ChatUsage, *, at: datetime) -> Decimal:
     """USD, exact."""
+    return sum(chat_costs(model, usage, at=at).values(), Decimal(0))
+
+
+def chat_costs(model: str, usage: ChatUsage, *, at: datetime) -> dict[str, Decimal]:
+    """The same by kind of token, in the names of `ChatUsage`."""
     price = chat_price(model, at=at)
     dearer = price.tier_factor if price.tier_above is not None and usage.prompt > price.tier_above else 1
-    per_million = (
-        usage.input * price.input
-        + usage.cache_write_5m * price.write_5m
-        + usage.cache_write_1h * price.write_1h
-        + usage.cache_read * price.read
-        + usage.output * price.output
-    )
-    return per_million * dearer / MILLION
+    per_million = {
+        "input": usage.input * price.input,
+        "cache_write_5m": usage.cache_write_5m * price.write_5m,
+        "cache_write_1h": usage.cache_write_1h * price.write_1h,
+        "cache_read": usage.cache_read * price.read,
+        "output": usage.output * price.output,
+    }
+    return {kind: amount * dearer / MILLION for kind, amount in per_million.items()}
 
 
 def embedding_cost(model: str, *, tokens: int) -> Decimal:

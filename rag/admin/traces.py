@@ -50,7 +50,7 @@ class TraceSummaryAdmin(ReadOnly, RowAdmin):
     list_filter = (
         choice_filter(field="provider_mode", title="provider mode", choices=pairs("live", "simulated")),
         choice_filter(field="module", title="module", choices=pairs(*MODULES)),
-        choice_filter(field="kind", title="kind", choices=pairs("ask", "eval", "try", "traffic")),
+        choice_filter(field="kind", title="kind", choices=pairs("ask", "eval", "try", "preview", "traffic")),
         choice_filter(
             field="status", title="status", choices=pairs("200", "400", "401", "404", "409", "429", "500", "503")
         ),

@@ -6,11 +6,12 @@ from typing import Any
 from django.core.exceptions import RequestDataTooBig
 from django.db import Error as DatabaseUnavailable
 from django.http import Http404, HttpRequest, JsonResponse
+from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from rag.errors import ProviderError, RagError
+from rag.errors import BudgetExceeded, ProviderError, RagError
 from rag.trace import new_trace_id
 from rag.values import storable
 
@@ -60,6 +61,9 @@ def problem_of(error: Exception, trace_id: str) -> tuple[dict[str, Any], dict[st
         wait = str(max(1, round(error.retry_after_s or RETRY_AFTER_S)))
         detail = "A provider that answers depend on is not available. Service unavailable, please try again."
         return problem(error.status, error.code, error.title, detail, trace_id), {"Retry-After": wait}
+    if isinstance(error, BudgetExceeded):
+        told = problem(error.status, error.code, error.title, str(error), trace_id)
+        return told | {"resets_at": timezone.localtime(error.resets_at).isoformat()}, {}
     if isinstance(error, RagError):
         headers = {"Retry-After": str(RETRY_AFTER_S)} if error.status == 503 else {}
         return problem(error.status, error.code, error.title, str(error), trace_id), headers

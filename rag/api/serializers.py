@@ -122,6 +122,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
     code = serializers.CharField()
     trace_id = serializers.CharField()
+    resets_at = serializers.DateTimeField(required=False, help_text="of 402: when there will be money again")
 
 
 class CorpusSerializer(serializers.Serializer[Any]):

@@ -59,7 +59,7 @@ class AskView(APIView):
         responses={
             (200, "application/json"): AnswerSerializer,
             (200, CONTENT_TYPE): EVENTS,
-            **problems(400, 401, 403, 404, 409, 415, 429, 503),
+            **problems(400, 401, 402, 403, 404, 409, 415, 429, 503),
         },
     )
     def post(self, request: Request) -> HttpResponseBase:

@@ -43,7 +43,7 @@ def billed(entries: Iterable[dict[str, Any]]) -> Decimal:
 
 
 def trace_paths() -> list[Path]:
-    return sorted(Path(settings.TRACE_DIR).glob("*.jsonl"))
+    return sorted(Path(settings.TRACE_DIR).glob("????-??-??.jsonl"))
 
 
 def trace_lines() -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """A prompt on trial in the admin: begun with a share, shown side by side, finished or cancelled."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from django.urls import reverse
@@ -41,7 +42,7 @@ def trial(second):
     return activate(version=second, who=None, why="a tenth first", share=10)
 
 
-def asked(version: str, costs: Sequence[str], **facts: object) -> None:
+def asked(version: str, costs: Sequence[str], **facts: Any) -> None:
     """One answered question for each of the costs."""
     for number, cost in enumerate(costs):
         row(f"{version} {cost} {facts} {number}", prompt=f"answer {version}", cost=cost, **facts)

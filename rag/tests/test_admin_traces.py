@@ -10,7 +10,7 @@ from rag import summaries
 from rag.models import TraceSummary
 from rag.tests.factories import ChunkFactory, CorpusFactory, CorpusVersionFactory, StaffFactory, TraceSummaryFactory
 from rag.tests.trace_lines import trace_line
-from rag.trace import TraceFiles
+from rag.trace_files import TraceFiles
 
 pytestmark = pytest.mark.django_db
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from costs.ledger import Attempt
 from costs.usage import Usage
 from rag.tests.doubles import hits, passage
-from rag.trace import Trace, TraceFiles, attempt_line, new_trace_id, number
+from rag.trace import Trace, attempt_line, new_trace_id, number
+from rag.trace_files import TraceFiles
 from rag.values import Hit, Source, sha256
 
 ROOT = Path(__file__).parents[2]
@@ -147,6 +148,7 @@ def test_an_attempt_names_provider_usage_cost_latency_and_outcome() -> None:
         "latency_ms": 12.5,
         "request_id": "req_1",
         "estimated": False,
+        "prompt": "",
     }
 
 
@@ -293,7 +295,7 @@ WRITER = """
     from pathlib import Path
     import django
     django.setup()
-    from rag.trace import TraceFiles
+    from rag.trace_files import TraceFiles
     files = TraceFiles(Path(sys.argv[1]))
     for n in range(200):
         files.append(line={"name": sys.argv[2], "n": n, "pad": sys.argv[2] * 9000}, at=datetime(2026, 11, 20, tzinfo=UTC))
@@ -317,7 +319,7 @@ FULL_DISK = """
     from pathlib import Path
     import django
     django.setup()
-    from rag.trace import TraceFiles
+    from rag.trace_files import TraceFiles
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     files, at = TraceFiles(Path(sys.argv[1])), datetime(2026, 11, 20, tzinfo=UTC)

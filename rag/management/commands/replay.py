@@ -10,6 +10,11 @@ from django.core.management.base import BaseCommand, CommandError
 from rag import trace_reading
 from rag.replaying import replay
 
+WITHHELD = {
+    "redacted": "the trace was redacted when it was written, so what was asked is not known word for word",
+    "forgotten": "the content of the trace was forgotten, only its figures are left",
+}
+
 
 class Command(BaseCommand):
     help = "Says `identical`, or shows what differs. Exit status 1 when something does."
@@ -25,6 +30,8 @@ class Command(BaseCommand):
         found = replay(line)
         if options["json"]:
             self.stdout.write(json.dumps(asdict(found) | {"identical": found.identical}, indent=2))
+        elif found.withheld:
+            self.stdout.write(f"cannot be compared: {WITHHELD[found.withheld]}")
         elif found.identical:
             self.stdout.write("identical" if found.rebuilt else "identical (no generation request was sent)")
         else:

@@ -1,4 +1,4 @@
-"""`manage.py traces find TEXT` and `manage.py traces verify [--repair]`."""
+"""`manage.py traces find TEXT`, `verify [--repair]`, `close [--dry-run]` and `forget`."""
 
 import json
 from argparse import ArgumentParser
@@ -7,11 +7,12 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from rag import trace_checking, trace_reading
+from rag import clock, trace_checking, trace_closing, trace_forgetting, trace_proof, trace_reading
+from rag.trace_forgetting import Whom
 
 
 class Command(BaseCommand):
-    help = "Search the trace files, and hold them against the database."
+    help = "Search the trace files, close and prove them, hold them against the database, and take content out of them."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         actions = parser.add_subparsers(dest="action", required=True)
@@ -20,8 +21,16 @@ class Command(BaseCommand):
         find.add_argument("--since", type=day, help="UTC day, YYYY-MM-DD")
         find.add_argument("--until", type=day, help="UTC day, YYYY-MM-DD, included")
         find.add_argument("--json", action="store_true", help="whole lines instead of a summary")
-        verify = actions.add_parser("verify", help="every line has its rows, every row its line")
+        verify = actions.add_parser("verify", help="no line of a closed day was changed or lost; lines and rows match")
         verify.add_argument("--repair", action="store_true", help="write the rows that are missing")
+        close = actions.add_parser("close", help="close days that are over, compress older ones, delete the oldest")
+        close.add_argument("--dry-run", action="store_true", help="only say what is due")
+        forget = actions.add_parser("forget", help="take the content of traces out of files, rows and caches")
+        whom = forget.add_mutually_exclusive_group(required=True)
+        whom.add_argument("--api-key", type=int, metavar="ID", help="everything that was asked with this key")
+        whom.add_argument("--trace", metavar="ID", help="one trace, and those that were given its answer again")
+        whom.add_argument("--question", metavar="TEXT", help="whoever asked this; compared as the answer cache does")
+        forget.add_argument("--dry-run", action="store_true", help="only say how much it would be")
 
     def handle(self, *args: Any, **options: Any) -> None:
         getattr(self, options["action"])(options)
@@ -32,11 +41,26 @@ class Command(BaseCommand):
 
     def verify(self, options: dict[str, Any]) -> None:
         found = trace_checking.verify(repair=options["repair"])
-        for problem in found.problems:
+        proof = trace_proof.prove(trace_reading.folder())
+        for problem in [*found.problems, *proof.problems]:
             self.stdout.write(problem)
         self.stdout.write(found.told())
-        if found.open_problems:
+        self.stdout.write(proof.told())
+        if found.open_problems or proof.problems:
             raise CommandError("run again with --repair to write the missing rows" if found.repairable else "see above")
+
+    def close(self, options: dict[str, Any]) -> None:
+        act = trace_closing.due if options["dry_run"] else trace_closing.tend
+        for step in act(folder=trace_reading.folder(), now=clock.now()):
+            self.stdout.write(f"{step.day}  {step.what}")
+
+    def forget(self, options: dict[str, Any]) -> None:
+        whom = Whom(api_key_id=options["api_key"], trace_id=options["trace"], question=options["question"])
+        try:
+            found = trace_forgetting.forget(whom=whom, dry_run=options["dry_run"])
+        except OSError as error:
+            raise CommandError(f"not everything was forgotten: {error}; run this again when it is mended") from error
+        self.stdout.write(f"{'would forget' if options['dry_run'] else 'forgotten'}: {found.told()}")
 
 
 def day(text: str) -> date:
