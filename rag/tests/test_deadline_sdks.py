@@ -129,7 +129,7 @@ def test_cancelled_calls_leave_nothing_behind(server: SlowServer, vendor: Vendor
             provider.send(vendor.request(FAULTS[n % len(FAULTS)]))
 
     provider.send(vendor.request("m"))
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # what an earlier test had left may end meanwhile
     assert settled(lambda: server.open, connections) <= connections
     assert settled(open_files, files) <= files
 
