@@ -1,13 +1,16 @@
-"""The ledger and the traces of a span, grouped. Amounts are whole units of the ledger's last place (`units`), so sums are exact."""
+"""The ledger and the traces of a span, grouped.
+
+Amounts are whole units of the ledger's last place (`units`), so sums are exact on every database.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db.models import BigIntegerField, Count, F, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import BigIntegerField, Case, Count, F, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 from django.db.models.expressions import Combinable
-from django.db.models.functions import Cast, Coalesce, Round, TruncDate
+from django.db.models.functions import Cast, Coalesce, Round
 from django.utils import timezone
 
 from costs.models import UNITS_PER_USD, LedgerEntry
@@ -77,8 +80,8 @@ SPLITS = {
 }
 
 
-def units_sum(column: str) -> Coalesce:
-    return Coalesce(Sum(Cast(Round(F(column) * Value(UNITS_PER_USD)), BigIntegerField())), 0)
+def units_sum(column: str, filter: Q | None = None) -> Coalesce:
+    return Coalesce(Sum(Cast(Round(F(column) * Value(UNITS_PER_USD)), BigIntegerField()), filter=filter), 0)
 
 
 def units_of(entries: QuerySet[LedgerEntry]) -> int:
@@ -92,17 +95,14 @@ def of_kinds(kinds: Iterable[str]) -> Q:
 def split_table(scope: Scope, split: Split) -> list[Row]:
     """The dearest first. Where nothing stands in the column: `none`."""
     rows: dict[Any, Row] = {}
-    asked = Count("trace_id", distinct=True, filter=Q(kind__in=scope.question_kinds))
-    entries = (
-        scope.entries()
-        .annotate(split=split.of_entry)
-        .values("split")
-        .annotate(units=units_sum("cost_usd"), asked=asked)
-    )
-    for found in entries.order_by():
+    figures: dict[str, Any] = {"units": units_sum("cost_usd")}
+    if split.of_question is None:
+        figures["asked"] = Count("trace_id", distinct=True, filter=Q(kind__in=scope.question_kinds))
+    entries: QuerySet[LedgerEntry, Any] = scope.entries().annotate(split=split.of_entry).values("split")
+    for found in entries.annotate(**figures).order_by():
         row = row_at(rows, split, found["split"])
         row["units"] += found["units"]
-        row["questions"] += 0 if split.of_question else found["asked"]
+        row["questions"] += found.get("asked", 0)
     if split.of_question:
         counted = scope.questions().values(split=F(split.of_question)).annotate(asked=Count("pk"))
         for trace in counted.order_by():
@@ -118,26 +118,37 @@ def row_at(rows: dict[Any, Row], split: Split, value: Any) -> Row:
 def daily(scope: Scope) -> list[Row]:
     """Every day of the span, those without rows too. `partial`: the span or the present cuts it off."""
     zone = timezone.get_default_timezone()
-    spent = units_by_day(scope.entries())
-    on_questions = units_by_day(scope.entries().filter(of_kinds(scope.question_kinds)))
-    traced = scope.questions().annotate(day=TruncDate("timestamp", tzinfo=zone)).values("day").annotate(**FACTS)
-    facts: dict[date, Row] = {found["day"]: dict(found) for found in traced.order_by()}
+    days = days_of(scope)
+    of_calls = scope.entries().annotate(day=day_at("at", days)).values("day").annotate(**spent(scope))
+    booked: dict[int, Row] = {found["day"]: dict(found) for found in of_calls.order_by()}
+    traced = scope.questions().annotate(day=day_at("timestamp", days)).values("day").annotate(**FACTS)
+    facts: dict[int, Row] = {found["day"]: dict(found) for found in traced.order_by()}
     ends = min(scope.until, clock.now())
     return [
         {
             "date": day.isoformat(),
-            "units": spent.get(day, 0),
-            "asked_units": on_questions.get(day, 0),
-            **{name: facts.get(day, {}).get(name, 0) for name in FACTS},
+            "units": booked.get(n, {}).get("units", 0),
+            "asked_units": booked.get(n, {}).get("asked_units", 0),
+            **{name: facts.get(n, {}).get(name, 0) for name in FACTS},
             "partial": midnight(day, zone) < scope.since or ends < midnight(day + timedelta(days=1), zone),
         }
-        for day in days_of(scope)
+        for n, day in enumerate(days)
     ]
 
 
-def units_by_day(entries: QuerySet[LedgerEntry]) -> dict[date, int]:
-    by_day = entries.annotate(day=TruncDate("at", tzinfo=timezone.get_default_timezone())).values("day")
-    return {found["day"]: found["units"] for found in by_day.annotate(units=units_sum("cost_usd")).order_by()}
+def day_at(moment: str, days: Sequence[date]) -> Case:
+    """The place in `days` of the day that a moment within them falls on: by the midnights that budgets go by, in plain SQL."""
+    zone = timezone.get_default_timezone()
+    ends = (midnight(day + timedelta(days=1), zone) for day in days)
+    return Case(*(When(**{f"{moment}__lt": end, "then": Value(n)}) for n, end in enumerate(ends)))
+
+
+def spent(scope: Scope) -> Mapping[str, Coalesce]:
+    """All, and what of it was spent on questions."""
+    return {
+        "units": units_sum("cost_usd"),
+        "asked_units": units_sum("cost_usd", filter=of_kinds(scope.question_kinds)),
+    }
 
 
 FACTS: Mapping[str, Any] = {

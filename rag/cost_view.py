@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from io import StringIO
 from typing import Any
 from urllib.parse import urlencode
@@ -19,6 +19,11 @@ TRACE_COLUMNS = {"query_type": "transform"}
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Report = Mapping[str, Any]
 Row = Mapping[str, Any]
+
+
+def local(moment: str) -> str:
+    return f"{timezone.localtime(datetime.fromisoformat(moment)):%Y-%m-%d %H:%M}"
+
 
 TITLES = {
     "by_model": "By model",
@@ -41,6 +46,8 @@ WRITTEN: Mapping[str, Callable[[Any], str]] = {
     "prompt_hit_rate": lambda value: f"{value:.1%}",
     "answer_hit_rate": lambda value: f"{value:.1%}",
     "partial": lambda value: "so far" if value else "",
+    "started_at": local,
+    "ended_at": local,
     **dict.fromkeys(("questions", "count", "failures"), lambda value: f"{value:,}"),
     **dict.fromkeys(("p50", "p95", "p99"), lambda value: f"{value:,.0f}"),
 }
@@ -80,12 +87,8 @@ class Table:
     name: str
     title: str
     note: str
-    headings: tuple[str, ...]
+    headings: tuple[Cell, ...]
     lines: tuple[Line, ...]
-
-    @property
-    def has_bars(self) -> bool:
-        return any(line.share is not None for line in self.lines)
 
 
 def rows_of(report: Report, name: str) -> Sequence[Row] | None:
@@ -159,7 +162,8 @@ def plain_tables(report: Report, *, may_see_traces: bool) -> dict[str, Table]:
 
 def table(name: str, title: str, rows: Sequence[Row], link: Callable[[Row], str], note: str = "") -> Table:
     largest = max((row["spend_usd"] for row in rows if "spend_usd" in row), default=0.0)
-    headings = tuple(HEADINGS.get(column, column.replace("_", " ")) for column in (rows[0] if rows else ()))
+    columns = rows[0] if rows else ()
+    headings = tuple(Cell(HEADINGS.get(each, each.replace("_", " ")), each in WRITTEN) for each in columns)
     return Table(name, title, note, headings, tuple(line(row, link(row), largest) for row in rows))
 
 
