@@ -35,8 +35,8 @@ TITLES = {
 }
 NOTES = {
     "by_model": "A question counts at every model that it called.",
-    "by_query_type": f"`{NONE}` is what no question asked for, such as ingests and judging.",
-    "by_key": f"`{NONE}` is staff, evaluations and jobs.",
+    "by_query_type": f"“{NONE}” is what no question asked for, such as ingests and judging.",
+    "by_key": f"“{NONE}” is staff, evaluations and jobs.",
 }
 WRITTEN: Mapping[str, Callable[[Any], str]] = {
     "spend_usd": lambda value: f"${value:,.4f}",
@@ -150,7 +150,7 @@ def split_tables(report: Report, *, may_see_traces: bool) -> list[Table]:
 
 def plain_tables(report: Report, *, may_see_traces: bool) -> dict[str, Table]:
     """The days, the latencies, what was degraded, and the outages."""
-    latency = f"Percentiles are exact. Rows `all` mix {report['latency_ms']['mixes']}."
+    latency = f"Percentiles are exact. Rows named “all” mix {report['latency_ms']['mixes']}."
     to_day = links(report, "daily", may_see_traces)
     return {
         "daily": table("daily", "Days", report["daily"], to_day, f"Days are those of {report['time_zone']}."),
