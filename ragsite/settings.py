@@ -335,6 +335,12 @@ UNFOLD = {
                     },
                     {"title": "Traces", "icon": "route", "link": reverse_lazy("admin:rag_tracesummary_changelist")},
                     {
+                        "title": "Costs",
+                        "icon": "monitoring",
+                        "link": reverse_lazy("costs"),
+                        "permission": lambda request: request.user.has_perm("costs.view_ledgerentry"),
+                    },
+                    {
                         "title": "Ledger",
                         "icon": "receipt_long",
                         "link": reverse_lazy("admin:costs_ledgerentry_changelist"),

@@ -5,14 +5,18 @@ from django.urls import include, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from rag import views
-from rag.admin import drill
+from rag.admin import costs, drill
+from rag.api.costs import CostsView
 from rag.api.errors import nothing_here
 from ragsite import health
 
 urlpatterns = [
     path("", views.ask_page, name="ask-page"),
     path("admin/drill/", admin.site.admin_view(drill.page), name="drill"),
+    path("admin/costs", admin.site.admin_view(costs.page), name="costs"),
+    path("admin/costs.json", CostsView.as_view(), name="costs-json"),
     path("admin/", admin.site.urls),
+    path("progress/costs", costs.progress, name="progress-costs"),
     path("api/schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs", SpectacularSwaggerView.as_view(url_name="api-schema"), name="api-docs"),
     path("api/", include("rag.api.urls")),
