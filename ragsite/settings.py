@@ -379,6 +379,11 @@ UNFOLD = {
                 "title": "Operate",
                 "items": [
                     {
+                        "title": "Evaluations",
+                        "icon": "rule",
+                        "link": reverse_lazy("admin:evals_evalrun_changelist"),
+                    },
+                    {
                         "title": "Outages",
                         "icon": "monitor_heart",
                         "link": reverse_lazy("admin:rag_outage_changelist"),
