@@ -1,5 +1,6 @@
 """A prompt on trial in the admin: begun with a share, shown side by side, finished or cancelled."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -234,3 +235,36 @@ def test_who_may_not_activate_sees_the_figures_and_no_buttons(client, answer, fi
         assert client.get(activation_of(version)).status_code == 403
         assert client.post(activation_of(version), {"why": "x", "share": 100}).status_code == 403
     assert Activation.objects.latest("id") == trial
+
+
+@pytest.mark.parametrize(
+    ("label", "serves", "why"),
+    [
+        ("Finish: give it to everybody", "v2", "Trial of v2 finished: v2 for everybody"),
+        ("Cancel: go back to v1 for everybody", "v1", "Trial of v2 cancelled: v1 for everybody"),
+    ],
+)
+def test_one_click_ends_a_trial(staff_page, answer, trial, label, serves, why):
+    pressed(staff_page, page_of(answer), label)
+
+    line = Activation.objects.latest("id")
+    assert (line.version.label, line.share, line.why) == (serves, 100, why)
+    assert (serving()["answer"].text.version, serving()["answer"].trial) == (serves, None)
+
+
+def test_one_click_rolls_back(staff_page, answer, second):
+    activate(version=second, who=None, why="try it")
+
+    pressed(staff_page, page_of(answer), "Roll back to v1")
+
+    line = Activation.objects.latest("id")
+    assert (line.version.label, line.share, line.why) == ("v1", 100, "Rolled back from v2 to v1")
+
+
+def pressed(client, address: str, label: str) -> None:
+    """Press the one button of that label, as a browser does: its form with its hidden fields is sent, and nothing else."""
+    page = client.get(address).content.decode()
+    (form,) = [form for form in re.findall(r"<form method=\"post\".*?</form>", page, re.DOTALL) if label in form]
+    (action,) = re.findall(r'action="([^"]*)"', form)
+    fields = dict(re.findall(r'name="(share|why)" value="([^"]*)"', form))
+    client.post(action, fields)
