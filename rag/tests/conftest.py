@@ -5,8 +5,11 @@ So must what it believes of the providers: one test's failures would open the br
 
 import pytest
 from django.conf import LazySettings
+from django.contrib.auth.models import User
 from django.db import connections
+from django.test import Client
 
+from prompts.models import Prompt, PromptVersion
 from rag import provider_stack, wiring
 
 
@@ -32,3 +35,22 @@ def impatient(settings: LazySettings) -> None:
 def short_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads that answer streamed questions outlive the test: their connections to its database must not."""
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
+
+
+@pytest.fixture
+def staff_page(client: Client, alice: User) -> Client:
+    """A browser in which alice is signed in."""
+    client.force_login(alice)
+    return client
+
+
+@pytest.fixture
+def answer(db: None) -> Prompt:
+    """The prompt that answers."""
+    return Prompt.objects.get(name="answer")
+
+
+@pytest.fixture
+def first(answer: Prompt) -> PromptVersion:
+    """Its shipped version."""
+    return answer.versions.get(number=1)

@@ -16,22 +16,6 @@ SCRIPT = "<script>alert(1)</script>"
 
 
 @pytest.fixture
-def staff_page(client, alice):
-    client.force_login(alice)
-    return client
-
-
-@pytest.fixture
-def answer():
-    return Prompt.objects.get(name="answer")
-
-
-@pytest.fixture
-def first(answer):
-    return answer.versions.get()
-
-
-@pytest.fixture
 def second(answer, first):
     instructions = first.instructions.replace("one to five sentences", "at most three sentences")
     return bump(prompt=answer, instructions=instructions, examples=first.examples, note="shorter", author=None).version

@@ -18,22 +18,6 @@ pytestmark = pytest.mark.django_db
 SCRIPT = "<script>alert(1)</script>"
 
 
-@pytest.fixture
-def staff_page(client, alice):
-    client.force_login(alice)
-    return client
-
-
-@pytest.fixture
-def answer():
-    return Prompt.objects.get(name="answer")
-
-
-@pytest.fixture
-def first(answer):
-    return answer.versions.get()
-
-
 def editor_of(prompt, what="bump"):
     return reverse(f"admin:prompts_prompt_{what}", args=[prompt.pk])
 

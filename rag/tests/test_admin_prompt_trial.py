@@ -18,22 +18,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def staff_page(client, alice):
-    client.force_login(alice)
-    return client
-
-
-@pytest.fixture
-def answer():
-    return Prompt.objects.get(name="answer")
-
-
-@pytest.fixture
-def first(answer):
-    return answer.versions.get(number=1)
-
-
-@pytest.fixture
 def second(answer, first):
     return bump(prompt=answer, instructions="Be brief.", examples="One.", note="shorter", author=None).version
 

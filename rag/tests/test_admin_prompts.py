@@ -22,22 +22,6 @@ SCRIPT = "<script>alert(1)</script>"
 
 
 @pytest.fixture
-def staff_page(client, alice):
-    client.force_login(alice)
-    return client
-
-
-@pytest.fixture
-def answer():
-    return Prompt.objects.get(name="answer")
-
-
-@pytest.fixture
-def first(answer):
-    return answer.versions.get()
-
-
-@pytest.fixture
 def second(answer, first):
     return bump(
         prompt=answer, instructions="Be brief.", examples="One.", note="shorter", author=None, based_on=first
