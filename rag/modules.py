@@ -67,7 +67,6 @@ MODULES = {
             answer_cache=True,
             prompt_cache=True,
             sure_overlap=3,
-            agreed_overlap=3,
             source_floor=0.7,
         ),
     )
