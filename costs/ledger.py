@@ -10,6 +10,7 @@ from django.db import transaction
 from costs.models import LedgerEntry, ModelPrice
 from costs.prices import PriceTable
 from costs.usage import Usage
+from ragsite.inserting import insert
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,11 @@ def book(*, attempts: Sequence[Attempt], booking: Booking, first: int = 0) -> No
         LedgerEntry.objects.bulk_create(
             [entry for entry in entries if entry.attempt not in there], ignore_conflicts=True
         )
+
+
+def book_new(*, attempts: Sequence[Attempt], booking: Booking) -> None:
+    """Write attempts of which none is there yet; raises IntegrityError, and writes nothing, where one is."""
+    insert([entry_of(attempt=attempt, booking=booking, number=n) for n, attempt in enumerate(attempts)])
 
 
 def entry_of(*, attempt: Attempt, booking: Booking, number: int) -> LedgerEntry:

@@ -4,20 +4,28 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
-from costs.ledger import Attempt, Booking, book
+from costs.ledger import Attempt, Booking, book, book_new
 from costs.usage import Usage
 from rag.models import TraceSummary
+from ragsite.inserting import insert
 
 EIGHT_PLACES = Decimal("0.00000001")
 
 
-@transaction.atomic
 def save_rows(line: dict[str, Any]) -> None:
     """Write the summary row and the ledger entries of a line. Doing it twice changes nothing."""
-    TraceSummary.objects.bulk_create([summary_of(line)], ignore_conflicts=True)
-    book(attempts=[attempt_of(entry) for entry in line["attempts"]], booking=booking_of(line))
+    summary, booking = summary_of(line), booking_of(line)
+    attempts = [attempt_of(entry) for entry in line["attempts"]]
+    try:
+        with transaction.atomic():
+            insert([summary])
+            book_new(attempts=attempts, booking=booking)
+    except IntegrityError:  # some of it is there
+        with transaction.atomic():
+            TraceSummary.objects.bulk_create([summary], ignore_conflicts=True)
+            book(attempts=attempts, booking=booking)
 
 
 def summary_of(line: dict[str, Any]) -> TraceSummary:

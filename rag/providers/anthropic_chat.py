@@ -1,5 +1,6 @@
 """Anthropic: a chat request in, a reply out, whole or piece by piece, by the official SDK."""
 
+import json
 from typing import Any
 
 import anthropic
@@ -35,7 +36,8 @@ class AnthropicChat:
             body = arguments(request)
             if request.streamed:
                 return self._streamed(body, request, received)
-            return reply_of(self._client.messages.create(**body))
+            answer = self._client.messages.with_raw_response.create(**body)
+            return reply_of(json.loads(answer.http_response.content), answer.headers.get("request-id", ""))
         except FAILURES as error:
             raise noted(translated(error), received) from error
         except UNREADABLE as error:
@@ -65,14 +67,16 @@ def arguments(request: ChatRequest) -> dict[str, Any]:
     return body
 
 
-def reply_of(message: anthropic.types.Message) -> ChatReply:
-    if "error" in (message.model_extra or {}):
-        raise refused(message.model_extra, status=200, message="an error inside a success")
-    if not message.content or message.stop_reason is None or message.usage is None:
+def reply_of(message: dict[str, Any], request_id: str) -> ChatReply:
+    """The SDK's own model of a message takes as long to build as the rest of the call, so the JSON is read as it came."""
+    if "error" in message:
+        raise refused(message, status=200, message="an error inside a success")
+    if not message["content"] or message["stop_reason"] is None or message["usage"] is None:
         raise ProviderMalformed("anthropic: a reply without content, stop reason or usage", provider=NAME)
-    text = "".join(block.text for block in message.content if block.type == "text")
-    usage = usage_of(message.usage)
-    return ChatReply(text, worded(message.stop_reason), worded(message.model), usage, message._request_id or "")
+    text = "".join(worded(block["text"]) for block in message["content"] if block["type"] == "text")
+    return ChatReply(
+        text, worded(message["stop_reason"]), worded(message["model"]), usage_of(message["usage"]), request_id
+    )
 
 
 def noted(error: ProviderError, received: Received) -> ProviderError:

@@ -10,6 +10,7 @@ from costs.usage import Usage
 from rag.errors import ProviderError, ProviderMalformed
 from rag.providers.contracts import Endpoint, RerankReply, RerankRequest
 from rag.providers.deadline_transport import bounded
+from rag.providers.lean_client import LeanClient
 from rag.providers.mapping import TRANSPORT, UNREADABLE, counted, error_for_status, error_for_transport, measured
 
 NAME = "cohere"
@@ -22,7 +23,7 @@ class CohereReranker:
             base_url=endpoint.base_url,
             timeout=endpoint.timeout_s,
             httpx_client=bounded(
-                httpx.Client(
+                LeanClient(
                     timeout=httpx.Timeout(endpoint.timeout_s, connect=min(3.0, endpoint.timeout_s)),
                     follow_redirects=False,
                 )

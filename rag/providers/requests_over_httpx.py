@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from rag.providers.deadline_transport import bounded
+from rag.providers.lean_client import LeanClient
 
 CONNECT_S = 3.0
 
@@ -59,4 +60,4 @@ def reason(answer: httpx.Response) -> str:
 @lru_cache(maxsize=1)
 def client(pid: int) -> httpx.Client:
     """Connections must not cross a fork, so the client is keyed by the process."""
-    return bounded(httpx.Client(follow_redirects=False))
+    return bounded(LeanClient())

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rag.errors import IndexOutdated, IndexUnavailable
 from rag.providers.deadline import deadline
 from rag.providers.deadline_transport import bounded
+from rag.providers.lean_client import LeanClient
 from rag.values import Hit
 
 log = logging.getLogger(__name__)
@@ -162,6 +163,8 @@ def server_at(url: str, pid: int) -> ServerAPI:
         )
     )
     server: Any = system.instance(ServerAPI)  # type: ignore[type-abstract]
-    bounded(server._session)
+    session = server._session
+    server._session = bounded(LeanClient(timeout=None, limits=server.http_limits, headers=session.headers))
+    session.close()
     made: ServerAPI = server
     return made

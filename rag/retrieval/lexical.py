@@ -18,6 +18,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -182,7 +183,7 @@ def _write_meta(fresh: Path, analyzer: Analyzer, parameters: Parameters, keys: S
 
 
 class LexicalIndex:
-    """A compiled index, open for searching. Holds no state but the mapping: threads and forks may share it."""
+    """A compiled index, open for searching. Threads and forks may share it."""
 
     def __init__(self, *, analyzer: Analyzer, meta: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> None:
         self.analyzer = analyzer
@@ -193,6 +194,7 @@ class LexicalIndex:
         self._rows, self._weights, self._starts = arrays["rows"], arrays["weights"], arrays["starts"]
         self._terms = Strings(arrays["terms"], arrays["terms_offsets"])
         self._keys = Strings(arrays["keys"], arrays["keys_offsets"])
+        self._places = lru_cache(maxsize=10_000)(self._find)
 
     @classmethod
     def open(cls, directory: Path, *, analyzer: Analyzer | None = None) -> "LexicalIndex":
@@ -228,12 +230,15 @@ class LexicalIndex:
         return self._add(slices)[1] if slices else np.zeros(self.count)
 
     def _postings(self, query: str) -> list[slice]:
-        found = []
-        for term in map(str.encode, self.analyzer(query)):
-            place = bisect_left(self._terms, term)
-            if place < len(self._terms) and self._terms[place] == term:
-                found.append(slice(int(self._starts[place]), int(self._starts[place + 1])))
-        return found
+        return [found for term in self.analyzer(query) if (found := self._places(term)) is not None]
+
+    def _find(self, word: str) -> slice | None:
+        """The postings of a term; questions share most of their words, so what was found is remembered."""
+        term = word.encode()
+        place = bisect_left(self._terms, term)
+        if place == len(self._terms) or self._terms[place] != term:
+            return None
+        return slice(int(self._starts[place]), int(self._starts[place + 1]))
 
     def _add(self, slices: list[slice]) -> tuple[npt.NDArray[np.int32], Floats]:
         """bincount adds one by one in the order given, hence in the order of the query's terms."""
