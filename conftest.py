@@ -21,13 +21,15 @@ from django.db.backends.base.creation import BaseDatabaseCreation
 from django.test import TransactionTestCase
 from rest_framework.test import APIClient
 
+import completion.guards
 import costs.guards
 import prompts.guards
+import ragsite.audit_guards
 from rag.ingest import IngestReport, ingest
 from rag.models import ApiKey
 
 ROOT = Path(__file__).parent
-GUARDS = (costs.guards, prompts.guards)
+GUARDS = (completion.guards, costs.guards, prompts.guards, ragsite.audit_guards)
 DOCUMENTS = {
     "handbook/leave.md": """# Leave policy
 

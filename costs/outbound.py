@@ -20,6 +20,8 @@ TOTAL_S = 10.0
 EACH_S = 5.0
 KEPT_BYTES = 1_024
 NAT64 = IPv6Network("64:ff9b::/96")
+INNER = tuple(ip_network(each) for each in ("fec0::/10", "192.88.99.0/24", "3fff::/20", "5f00::/16", "64:ff9b:1::/48"))
+"""Not public either (RFC 3879, 7526, 9637, 9602, 8215), which older Pythons do not know."""
 T = TypeVar("T")
 Address = IPv4Address | IPv6Address
 
@@ -98,6 +100,8 @@ def may_reach(address: Address, allowed: Sequence[str]) -> bool:
     inner = embedded(address)
     if inner is not None:
         return may_reach(inner, allowed)
+    if any(address in network for network in INNER):
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 

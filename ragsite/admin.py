@@ -6,14 +6,17 @@ django-unfold carries no types. Its names enter the application here, once, unde
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.models import ADDITION, CHANGE, DELETION, LogEntry
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.contrib.contenttypes.models import ContentType
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -46,7 +49,6 @@ else:
     from unfold.contrib.filters.admin import (
         ChoicesCheckboxFilter,
         RadioFilter,
-        RangeDateTimeFilter,
         RelatedDropdownFilter,
     )
     from unfold.decorators import action
@@ -55,6 +57,8 @@ else:
     from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget as CheckboxesInput
     from unfold.widgets import UnfoldAdminTextareaWidget as TextArea
     from unfold.widgets import UnfoldAdminTextInputWidget as TextInput
+
+    from ragsite.time_filters import RangeDateTimeFilter
 
 __all__ = [
     "CheckboxesInput",
@@ -85,6 +89,7 @@ TONES: Mapping[str, str] = {
     "expired": "bad",
 }
 LONGEST_SHOWN = 200_000
+DONE: Mapping[int, str] = {ADDITION: "added", CHANGE: "changed", DELETION: "deleted"}
 
 
 class RowAdmin(ModelAdmin):
@@ -210,12 +215,13 @@ def reason_page(
     form = ReasonForm(request.POST or None, initial={"why": suggestion})
     if request.method == "POST" and form.is_valid():
         try:
-            told = act(form.cleaned_data["why"])
+            with transaction.atomic():
+                told = act(form.cleaned_data["why"])
+                model_admin.log_change(request, obj, f"{title}: {form.cleaned_data['why']}")
         except refusals as refusal:
             form.add_error(None, str(refusal))
         else:
             messages.success(request, told)
-            model_admin.log_change(request, obj, f"{title}: {form.cleaned_data['why']}")
             return redirect(f"admin:{obj._meta.app_label}_{obj._meta.model_name}_change", obj.pk)
     context = model_admin.admin_site.each_context(request) | {
         "title": title,
@@ -225,6 +231,30 @@ def reason_page(
         "opts": obj._meta,
     }
     return TemplateResponse(request, "admin/reason.html", context)
+
+
+def note(request: HttpRequest, text: str, *, on: type[Model]) -> None:
+    """Put on record what was done that changed no row; `on` is what it is about."""
+    LogEntry.objects.create(
+        user_id=cast(int, request.user.pk),
+        content_type=ContentType.objects.get_for_model(on),
+        object_repr=str(on._meta.verbose_name),
+        action_flag=CHANGE,
+        change_message=text,
+    )
+
+
+class SuperusersChange:
+    """Looked at with Django's permission; changed by superusers alone, for whoever grants permissions has them all."""
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return request.user.is_superuser
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.is_superuser
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return request.user.is_superuser
 
 
 admin.site.unregister(User)
@@ -245,10 +275,41 @@ else:
 
 
 @admin.register(User)
-class UserAdmin(UserBase):
-    """People who sign in."""
+class UserAdmin(NoDelete, SuperusersChange, UserBase):
+    """People who sign in. Who leaves is made inactive: what they did stays on record under their name."""
 
 
 @admin.register(Group)
-class GroupAdmin(GroupBase):
+class GroupAdmin(SuperusersChange, GroupBase):
     """Permissions that people share."""
+
+
+@admin.register(LogEntry)
+class LogEntryAdmin(ReadOnly, RowAdmin):
+    """Who changed what in the admin, and when. The database refuses to change or delete these rows."""
+
+    list_display = ("moment", "user", "kind", "content_type", "object_repr", "what")
+    list_display_links = ("moment",)
+    list_filter = (
+        choice_filter(field="action_flag", title="kind", choices=[(str(flag), word) for flag, word in DONE.items()]),
+        ("user", RelatedDropdownFilter),
+        ("action_time", RangeDateTimeFilter),
+    )
+    list_select_related = ("user", "content_type")
+    search_fields = ("object_repr", "change_message", "user__username")
+    ordering = ("-action_time", "-id")
+    paginator = InfinitePaginator
+    fields = ("moment", "user", "kind", "content_type", "object_id", "object_repr", "what")
+    readonly_fields = fields
+
+    @admin.display(description="at", ordering="action_time")
+    def moment(self, entry: LogEntry) -> SafeString:
+        return to_the_second(entry.action_time)
+
+    @admin.display(description="kind", ordering="action_flag")
+    def kind(self, entry: LogEntry) -> str:
+        return DONE.get(entry.action_flag, "?")
+
+    @admin.display(description="what")
+    def what(self, entry: LogEntry) -> str:
+        return entry.get_change_message()

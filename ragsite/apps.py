@@ -6,4 +6,4 @@ class RagsiteConfig(AppConfig):
 
     def ready(self) -> None:
         """Registers the system checks, and makes our Celery application the current one in every process."""
-        from ragsite import celery, checks  # noqa: F401
+        from ragsite import audit_checks, celery, checks  # noqa: F401

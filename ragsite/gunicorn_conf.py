@@ -10,6 +10,10 @@ timeout = 60
 graceful_timeout = 20
 keepalive = 30
 control_socket_disable = True
+# What proxies say is judged in one place, `ragsite.proxies`: nothing of it changes the request before.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
 
 
 def post_worker_init(worker: object) -> None:

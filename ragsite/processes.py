@@ -41,6 +41,7 @@ class Part:
     """A process to keep alive. `probe` is the URL that answers 2xx once it is ready; None = running is enough.
 
     `descriptors` are open files that the process inherits under the same numbers, a listening socket for example.
+    `stop_signal` is what ends it in good order.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Part:
     url: str | None = None
     probe: str | None = None
     descriptors: tuple[int, ...] = ()
+    stop_signal: signal.Signals = signal.SIGTERM
 
 
 @dataclass(slots=True)
@@ -178,7 +180,7 @@ class Supervisor:
         """Stop all children, the last started first: the web process before what it needs."""
         deadline = time.monotonic() + STOP_S
         for child in reversed(self.children.values()):
-            send(child.process, signal.SIGTERM)
+            send(child.process, child.part.stop_signal)
             try:
                 child.process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:

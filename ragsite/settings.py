@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import environ
+from celery.schedules import crontab
 from django.templatetags.static import static
 from django.urls import reverse_lazy
 
@@ -29,15 +30,19 @@ DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / "data"))).resolve()
 RUN_DIR = DATA_DIR / "run"
 TRACE_DIR = Path(env.str("TRACE_DIR", default=str(DATA_DIR / "traces")))
 BM25_DIR = DATA_DIR / "bm25"
-UPLOAD_DIR = DATA_DIR / "uploads"
+UPLOAD_DIR = Path(env.str("UPLOAD_DIR", default=str(DATA_DIR / "uploads")))
 INGEST_ROOT = Path(env.str("INGEST_ROOT", default=str(DATA_DIR)))
 RUNNING_URLS = read_running_urls(RUN_DIR)
 
 # Django
 DEBUG = env.bool("DEBUG", default=True)
 SECRET_KEY = env.str("SECRET_KEY", default="") or (read_or_make_secret(DATA_DIR / "secret_key") if DEBUG else "")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+TRUSTED_PROXIES = env.list("TRUSTED_PROXIES", default=[])
+FORCE_SCRIPT_NAME = env.str("FORCE_SCRIPT_NAME", default="") or None  # /ragsite, where the site is not at the root
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = FORCE_SCRIPT_NAME or "/"
 ROOT_URLCONF = "ragsite.urls"
 WSGI_APPLICATION = "ragsite.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -65,15 +70,19 @@ INSTALLED_APPS = [
     "prompts",
     "rag",
     "evals",
+    "completion",
 ]
 
 MIDDLEWARE = [
+    "ragsite.proxies.ClientAddress",
     "django.middleware.security.SecurityMiddleware",
+    "ragsite.headers.Headers",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "ragsite.bodies.BodyLimit",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -99,8 +108,9 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
-STATIC_URL = "static/"
-STATIC_ROOT = None if DEBUG else BASE_DIR / "static-collected"  # with DEBUG on files are found where they lie
+STATIC_URL = f"{FORCE_SCRIPT_NAME or ''}/static/"
+COLLECTED_DIR = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "static-collected")))
+STATIC_ROOT = None if DEBUG else COLLECTED_DIR  # with DEBUG on files are found where they lie
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = DEBUG
 STORAGES = {
@@ -172,6 +182,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     }
 )
 CELERY_TASK_DEFAULT_QUEUE = "ragsite"
+INGEST_QUEUE = "ragsite-ingests"  # of its own: an ingest or an evaluation takes minutes, and alerts must not wait behind it
+LONG_TASKS = ("rag.tasks.run_ingest", "rag.tasks.resume_ingests", "evals.tasks.ask_waiting_runs")
+CELERY_TASK_ROUTES = {name: {"queue": INGEST_QUEUE} for name in LONG_TASKS}
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False
 CELERY_BROKER_CONNECTION_TIMEOUT = 1
@@ -179,15 +192,24 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TIMEZONE = TIME_ZONE
 ALERT_EVERY_S = env.float("ALERT_EVERY_S", default=60.0)
+CELERY_BEAT_SCHEDULER = "ragsite.schedule:SharedScheduler"
+ROLLUP_EVERY_S = env.float("ROLLUP_EVERY_S", default=300.0)
 CELERY_BEAT_SCHEDULE = {
     "watch budgets, deliver alerts": {
         "task": "rag.tasks.watch",
         "schedule": ALERT_EVERY_S,
         "options": {"expires": ALERT_EVERY_S},
     },
+    "ask evaluations that wait": {"task": "evals.tasks.ask_waiting_runs", "schedule": 30.0, "options": {"expires": 30.0}},
     "pick up ingests that nobody works on": {"task": "rag.tasks.resume_ingests", "schedule": 30.0},
     "forget conversations": {"task": "rag.tasks.forget_sessions", "schedule": 86_400.0},
+    "keep the roll-ups of the cost page": {
+        "task": "rag.tasks.keep_rollups",
+        "schedule": ROLLUP_EVERY_S,
+        "options": {"expires": ROLLUP_EVERY_S},
+    },
     "close the trace files of days that are over": {"task": "rag.tasks.close_trace_files", "schedule": 3_600.0},
+    "hold the ledger against the bills": {"task": "rag.tasks.watch_bills", "schedule": crontab(hour="7", minute="7")},
 }
 
 # Providers. Without a key the base URL is the sandbox; whatever lives there is marked `simulated` everywhere.
@@ -210,6 +232,8 @@ PROVIDERS = {
     "cohere": provider("COHERE", "https://api.cohere.com", "/cohere"),
 }
 ANTHROPIC_ADMIN_KEY = env.str("ANTHROPIC_ADMIN_KEY", default="")
+OPENAI_ADMIN_KEY = env.str("OPENAI_ADMIN_KEY", default="")
+SETTLE_DAILY = env.bool("SETTLE_DAILY", default=True)
 GIVEN_CHROMA_URL = env.str("CHROMA_URL", default="")
 CHROMA_URL = GIVEN_CHROMA_URL or RUNNING_URLS.get("chroma", "http://127.0.0.1:8123")
 
@@ -240,7 +264,7 @@ BAD_KEY_RATE = env.str("BAD_KEY_RATE", default="30/min")
 INGEST_MAX_FILE_MB = env.int("INGEST_MAX_FILE_MB", default=20)
 INGEST_MAX_UPLOAD_MB = env.int("INGEST_MAX_UPLOAD_MB", default=100)
 KEEP_CORPUS_VERSIONS = env.int("KEEP_CORPUS_VERSIONS", default=3)
-TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+PUBLIC_URL = env.str("PUBLIC_URL", default="")  # where clients reach the service, https://rag.example.com
 DAILY_BUDGET_USD = Decimal(env.str("DAILY_BUDGET_USD", default="5.00"))
 
 # Alerts: webhooks and mail
@@ -251,6 +275,14 @@ if EMAIL_URL:
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="ragsite@localhost")
 
+# The completion artifact: its key (empty: made once, DATA_DIR/artifact_key.pem), its page, and who may verify how often
+ARTIFACT_KEY_FILE = env.str("ARTIFACT_KEY_FILE", default="")
+ARTIFACT_ISSUER = env.str("ARTIFACT_ISSUER", default="ragsite")
+ARTIFACT_FONTS = env.list("ARTIFACT_FONTS", default=[])
+ARTIFACT_REPO_ROOT = Path(env.str("ARTIFACT_REPO_ROOT", default=str(BASE_DIR)))
+VERIFY_RATE = env.str("VERIFY_RATE", default="120/min")
+VERIFY_UPLOAD_RATE = env.str("VERIFY_UPLOAD_RATE", default="10/min")
+
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "rag.api.authentication.ApiKeyAuthentication",
@@ -258,11 +290,12 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rag.api.permissions.HasScope"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "URL_FORMAT_OVERRIDE": None,  # what an answer is made of is said by Accept and by `stream`, not by ?format=
     "DEFAULT_PARSER_CLASSES": ["rag.api.parsers.BoundedJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_RATES": {"ask": ASK_RATE, "read": READ_RATE, "bad_key": BAD_KEY_RATE},
     "EXCEPTION_HANDLER": "rag.api.errors.exception_handler",
-    "NUM_PROXIES": TRUSTED_PROXIES,
+    "NUM_PROXIES": 0,  # REMOTE_ADDR is the client's already (ragsite/proxies.py)
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
 
@@ -271,6 +304,11 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Question answering over your own documents, with receipts.",
     "VERSION": "0.1.0",
     "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "rag.api.schema.closed_bodies",
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
@@ -282,15 +320,21 @@ SPECTACULAR_SETTINGS = {
 # Security: what a TLS deployment needs, by one switch
 BEHIND_TLS = env.bool("BEHIND_TLS", default=not DEBUG)
 SECURE_SSL_REDIRECT = BEHIND_TLS
-SESSION_COOKIE_SECURE = BEHIND_TLS
-CSRF_COOKIE_SECURE = BEHIND_TLS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BEHIND_TLS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True  # our pages send the token of their form
+SESSION_COOKIE_SAMESITE = "Lax"  # Strict would ask for the password behind every link from a mail
+CSRF_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_AGE = env.int("SIGN_IN_HOURS", default=12) * 3_600
+DEFAULT_EXCEPTION_REPORTER_FILTER = "ragsite.secrets.ReporterFilter"
 SECURE_HSTS_SECONDS = 31_536_000 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = BEHIND_TLS
 SECURE_HSTS_PRELOAD = BEHIND_TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [f"^{(FORCE_SCRIPT_NAME or '').removeprefix('/')}/?{name}$" for name in ("healthz", "readyz")]
 SECURE_CONTENT_TYPE_NOSNIFF = True
-X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"  # and in `ragsite.headers`: Content-Security-Policy, Permissions-Policy
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOGGING = {
@@ -314,10 +358,11 @@ UNFOLD = {
     "SITE_HEADER": "ragsite",
     "SITE_SUBHEADER": "Answers with receipts",
     "SITE_SYMBOL": "quick_reference_all",
-    "SITE_URL": "/",
+    "SITE_URL": reverse_lazy("ask-page"),
     "SITE_FAVICONS": [
         {"rel": "icon", "type": "image/svg+xml", "href": lambda request: static("favicon.svg")},
     ],
+    "LOGIN": {"form": "ragsite.sign_in.SignInForm"},
     "SHOW_HISTORY": True,
     "SHOW_VIEW_ON_SITE": False,
     "STYLES": [lambda request: static("admin.css")],
@@ -373,6 +418,12 @@ UNFOLD = {
                     },
                     {"title": "API keys", "icon": "key", "link": reverse_lazy("admin:rag_apikey_changelist")},
                     {"title": "Users", "icon": "group", "link": reverse_lazy("admin:auth_user_changelist")},
+                    {
+                        "title": "Changes",
+                        "icon": "history",
+                        "link": reverse_lazy("admin:admin_logentry_changelist"),
+                        "permission": lambda request: request.user.has_perm("admin.view_logentry"),
+                    },
                 ],
             },
             {
@@ -382,6 +433,18 @@ UNFOLD = {
                         "title": "Evaluations",
                         "icon": "rule",
                         "link": reverse_lazy("admin:evals_evalrun_changelist"),
+                    },
+                    {
+                        "title": "Scoreboard",
+                        "icon": "leaderboard",
+                        "link": reverse_lazy("progress-scoreboard"),
+                        "permission": lambda request: request.user.has_perm("costs.view_ledgerentry"),
+                    },
+                    {
+                        "title": "Artifacts",
+                        "icon": "workspace_premium",
+                        "link": reverse_lazy("admin:completion_artifact_changelist"),
+                        "permission": lambda request: request.user.has_perm("completion.view_artifact"),
                     },
                     {
                         "title": "Outages",
@@ -402,7 +465,9 @@ UNFOLD = {
                         "title": "Drill",
                         "icon": "emergency",
                         "link": reverse_lazy("drill"),
-                        "permission": lambda request: request.user.is_superuser,
+                        "permission": lambda request: (
+                            request.user.has_perm("rag.run_drill") or request.user.has_perm("rag.view_outage")
+                        ),
                     },
                 ],
             },

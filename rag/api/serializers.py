@@ -32,6 +32,9 @@ class AskSerializer(serializers.Serializer[Question]):
             if unknown:
                 known = ", ".join(self.fields)
                 raise serializers.ValidationError({name: [f"unknown field; known: {known}"] for name in unknown})
+            wrong = [name for name, value in data.items() if not is_of(self.fields[name], value)]
+            if wrong:
+                raise serializers.ValidationError({name: [f"must be {told_type(self.fields[name])}"] for name in wrong})
         return super().to_internal_value(data)
 
     def validate_question(self, value: str) -> str:
@@ -55,11 +58,26 @@ class AskSerializer(serializers.Serializer[Question]):
         )
 
 
+def told_type(field: serializers.Field[Any, Any, Any, Any]) -> str:
+    if isinstance(field, serializers.BooleanField):
+        return "true or false"
+    return "a whole number" if isinstance(field, serializers.IntegerField) else "a string"
+
+
+def is_of(field: serializers.Field[Any, Any, Any, Any], value: Any) -> bool:
+    """Whether it is of the type that the schema says: the fields themselves would take "yes" and 5 for others."""
+    if isinstance(field, serializers.BooleanField):
+        return value is None or isinstance(value, bool)
+    if isinstance(field, serializers.IntegerField):
+        return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    return value is None or isinstance(value, str)
+
+
 class SourceSerializer(serializers.Serializer[Any]):
     id = serializers.CharField()
     title = serializers.CharField()
     heading = serializers.CharField()
-    url = serializers.URLField(allow_null=True)
+    url = serializers.CharField(allow_null=True, help_text="where the document can be read")
     text = serializers.CharField()
     score = serializers.FloatField()
 
@@ -99,6 +117,16 @@ class AnswerSerializer(serializers.Serializer[Any]):
     avoided_usd = serializers.FloatField(help_text="what the answer cost when it was made, if it came from the cache")
     latencies_ms = serializers.DictField(child=serializers.FloatField(allow_null=True))
     provider_mode = serializers.CharField(help_text="live or simulated")
+
+
+class EventSerializer(serializers.Serializer[Any]):
+    """One of the server-sent events."""
+
+    event = serializers.ChoiceField(choices=("meta", "sources", "delta", "done", "error"))
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        told = "JSON: of `done` this very answer, of `error` a problem document"
+        return super().get_fields() | {"data": serializers.CharField(help_text=told)}
 
 
 class StatsQuerySerializer(serializers.Serializer[dict[str, Any]]):

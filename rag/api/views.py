@@ -3,7 +3,6 @@
 from typing import Any
 
 from django.http.response import HttpResponseBase
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.renderers import JSONRenderer
@@ -14,10 +13,12 @@ from rest_framework.views import APIView
 from rag import ask, trace_reading
 from rag.api import schema  # noqa: F401 - registers the authentication schemes
 from rag.api.errors import CONTENT_TYPE as PROBLEM_TYPE
+from rag.api.permissions import corpora_of, may_pin, refuse_other_corpora
 from rag.api.serializers import (
     AnswerSerializer,
     AskSerializer,
     CorpusSerializer,
+    EventSerializer,
     ProblemSerializer,
     StatsQuerySerializer,
 )
@@ -31,7 +32,7 @@ from rag.trace import new_trace_id
 from rag.values import Caller
 
 EVENTS = OpenApiResponse(
-    OpenApiTypes.STR,
+    EventSerializer,
     description="with `stream`: the events meta, sources, delta*, then done (this very answer) or error",
 )
 PROBLEM = OpenApiResponse(ProblemSerializer, description="a problem document")
@@ -68,7 +69,10 @@ class AskView(APIView):
         form.is_valid(raise_exception=True)
         question = form.save()
         if question.prompt_version is not None and not may_pin(request):
-            raise PermissionDenied("this API key lacks the scope 'prompts', which `prompt_version` needs")
+            raise PermissionDenied(
+                "`prompt_version` needs the scope 'prompts' of a key, or the permission to see prompts"
+            )
+        refuse_other_corpora(request, question.corpus)
         self.traced = True
         if form.validated_data["stream"]:
             return streamed_answer(question=question, caller=caller_of(request), trace_id=self.trace_id)
@@ -93,6 +97,7 @@ class AskView(APIView):
 
 class TraceView(APIView):
     required_scope = "read"
+    staff_scope = "traces"
     throttle_classes = [ReadThrottle]
 
     @extend_schema(operation_id="trace", responses={200: dict[str, Any], **problems(401, 403, 404, 429)})
@@ -111,7 +116,7 @@ class CorporaView(APIView):
     @extend_schema(operation_id="corpora", responses={200: CorpusSerializer(many=True), **problems(401, 403, 429)})
     def get(self, request: Request) -> Response:
         """The corpora that can be asked, with their active versions."""
-        return Response(corpus_list())
+        return Response(corpus_list(corpora_of(request)))
 
 
 class StatsView(APIView):
@@ -125,9 +130,9 @@ class StatsView(APIView):
     )
     def get(self, request: Request) -> Response:
         """What questions cost in a span of time (default: the last 24 hours), and what the caches saved."""
-        query = StatsQuerySerializer(data=request.query_params)
+        query = StatsQuerySerializer(data=request.query_params.dict())
         query.is_valid(raise_exception=True)
-        return Response(stats(**query.save()))
+        return Response(stats(**query.save(), corpora=corpora_of(request)))
 
 
 def caller_of(request: Request) -> Caller:
@@ -146,13 +151,10 @@ def asks_anew(request: Request) -> bool:
     return "no-cache" in (wish.strip() for wish in wishes)
 
 
-def may_pin(request: Request) -> bool:
-    return not isinstance(request.auth, ApiKey) or "prompts" in request.auth.scopes
-
-
 def may_read(request: Request, line: dict[str, Any]) -> bool:
-    """A key reads the traces of its own questions; staff read all."""
-    return not isinstance(request.auth, ApiKey) or line["api_key_id"] == request.auth.pk
+    """A key reads the traces of its own questions, while it may use their corpus; staff read all."""
+    key = request.auth
+    return not isinstance(key, ApiKey) or (line["api_key_id"] == key.pk and key.may_use(line["corpus"] or ""))
 
 
 def question_text(request: Request) -> str:

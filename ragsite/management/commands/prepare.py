@@ -1,4 +1,4 @@
-"""`manage.py prepare`: everything that has to be there before the embedded mode can serve. Doing it again changes nothing."""
+"""`manage.py prepare`: everything that has to be there before the site can serve. Doing it again changes nothing."""
 
 import json
 import secrets
@@ -20,12 +20,13 @@ WAIT_S = 60.0
 
 
 class Command(BaseCommand):
-    help = "Migrate, make the first admin user and API key, and ingest the sample corpus. Used by `make run`."
+    help = "Migrate, make the first admin user and API key, ingest the sample. Used by `make run` and `make service`."
 
     requires_system_checks = ()  # they run below, once the tables are there
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--secrets-to", type=Path, help="write what is shown only once into this file, as JSON")
+        parser.add_argument("--without-sample", action="store_true", help="no sample corpus")
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", verbosity=0)
@@ -33,13 +34,21 @@ class Command(BaseCommand):
         fresh = {"password": first_admin(), "api_key": first_key()}
         if options["secrets_to"]:
             remember(options["secrets_to"], fresh)
-        try:
-            folder = sample.fetch(Path(settings.DATA_DIR) / "sample")
-        except sample.SampleUnavailable as error:
-            raise CommandError(str(error)) from error
+        if settings.STATIC_ROOT:
+            call_command("collectstatic", interactive=False, verbosity=0)
         wait_for(f"{settings.CHROMA_URL}/api/v2/heartbeat")
+        if not options["without_sample"]:
+            ingest_sample()
+
+
+def ingest_sample() -> None:
+    try:
+        folder = sample.fetch(Path(settings.DATA_DIR) / "sample")
+    except sample.SampleUnavailable as error:
+        raise CommandError(str(error)) from error
+    if any(provider["mode"] == "simulated" for provider in settings.PROVIDERS.values()):
         wait_for(f"{settings.SANDBOX_URL}/healthz")
-        call_command("ingest", folder, corpus=sample.CORPUS, url=sample.URL_TEMPLATE)
+    call_command("ingest", folder, corpus=sample.CORPUS, url=sample.URL_TEMPLATE)
 
 
 def remember(path: Path, fresh: dict[str, str | None]) -> None:

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 from ragsite.local import RUNNING_FILE
 from ragsite.processes import answers, runs
 
-PROBES = {"web": "/healthz", "chroma": "/api/v2/heartbeat", "sandbox": "/healthz"}
+PROBES = {"web": "/healthz", "chroma": "/api/v2/heartbeat", "sandbox": "/healthz", "nginx": "/nginx-status"}
 
 
 class Command(BaseCommand):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import signal
 import socket
 import subprocess
@@ -19,6 +18,7 @@ from ragsite.processes import AlreadyRunning, NotReady, Part, Supervisor, free_p
 READY_S = 60.0
 FRESH = "fresh-secrets.json"  # kept until the screen was shown, should the first start fail half-way
 WEB_PORT, CHROMA_PORT, SANDBOX_PORT = 8000, 8123, 8199
+QUEUES = f"{settings.CELERY_TASK_DEFAULT_QUEUE},{settings.INGEST_QUEUE}"
 
 
 class Command(BaseCommand):
@@ -34,25 +34,27 @@ class Command(BaseCommand):
             with only_one(run_dir):
                 for name in stop_leftovers(run_dir):
                     self.tell(f"stopped a {name} process that an earlier run had left behind")
-                self.supervise(run_dir, options["port"])
+                self.supervise(run_dir, options)
         except AlreadyRunning as error:
             raise CommandError(str(error)) from error
 
-    def supervise(self, run_dir: Path, port: int) -> None:
+    def supervise(self, run_dir: Path, options: dict[str, Any]) -> None:
         chroma, sandbox = free_port(CHROMA_PORT), free_port(SANDBOX_PORT)
-        env = environment(chroma, sandbox)
+        env = environment(chroma, sandbox) | self.environment(options)
         supervisor = Supervisor(run_dir, Path(settings.DATA_DIR) / "logs", env, self.tell)
         signal.signal(signal.SIGINT, lambda *_: interrupt(supervisor))
         signal.signal(signal.SIGTERM, lambda *_: interrupt(supervisor))
         try:
-            for part in outer_parts(chroma, sandbox):
+            for part in self.outer_parts(chroma, sandbox):
                 supervisor.start(part)
-            fresh = self.prepare(run_dir, env)
-            with listener(port) as web:
-                for part in own_parts(web):
+            fresh = self.prepare(run_dir, env, options)
+            with self.listener(options) as web:
+                parts = self.own_parts(web, options)
+                for part in parts:
                     supervisor.start(part)
-                supervisor.wait_ready("web", READY_S)
-                self.stdout.write(screen(address(web), fresh, supervisor.log_dir))
+                for part in parts:
+                    supervisor.wait_ready(part.name, READY_S)
+                self.stdout.write(self.screen(web, fresh, options))
                 self.stdout.flush()  # a log file is not a terminal, and somebody may be waiting for this
                 (run_dir / FRESH).unlink(missing_ok=True)
                 supervisor.run()
@@ -66,10 +68,29 @@ class Command(BaseCommand):
             supervisor.stop()
             self.tell("everything is stopped")
 
-    def prepare(self, run_dir: Path, env: dict[str, str]) -> dict[str, str | None]:
+    def environment(self, options: dict[str, Any]) -> dict[str, str]:
+        """What this mode wants of the settings."""
+        return {}
+
+    def outer_parts(self, chroma: int, sandbox: int) -> list[Part]:
+        return outer_parts(chroma, sandbox)
+
+    def prepare_options(self, options: dict[str, Any]) -> list[str]:
+        return []
+
+    def listener(self, options: dict[str, Any]) -> socket.socket:
+        return listener(options["port"])
+
+    def own_parts(self, web: socket.socket, options: dict[str, Any]) -> list[Part]:
+        return own_parts(web)
+
+    def screen(self, web: socket.socket, fresh: dict[str, str | None], options: dict[str, Any]) -> str:
+        return screen(address(web), fresh, Path(settings.DATA_DIR) / "logs")
+
+    def prepare(self, run_dir: Path, env: dict[str, str], options: dict[str, Any]) -> dict[str, str | None]:
         """Run `manage.py prepare` in a process of its own, which knows the ports; returns what is shown only once."""
         target = run_dir / FRESH
-        command = [sys.executable, "manage.py", "prepare", "--secrets-to", str(target)]
+        command = [sys.executable, "manage.py", "prepare", "--secrets-to", str(target), *self.prepare_options(options)]
         done = subprocess.run(command, env={**os.environ, **env}, cwd=settings.BASE_DIR, check=False)
         if done.returncode:
             raise CommandError("the preparation failed; the reason stands above")
@@ -105,29 +126,41 @@ def environment(chroma: int, sandbox: int) -> dict[str, str]:
 
 def outer_parts(chroma: int, sandbox: int) -> list[Part]:
     """What a deployment would have elsewhere; a URL in the settings means that it is there already."""
-    parts = []
-    if not settings.GIVEN_SANDBOX_URL:
-        url, folder = f"http://127.0.0.1:{sandbox}", str(settings.DATA_DIR / "sandbox")
-        command = (sys.executable, *f"-m sandbox --port {sandbox} --data-dir".split(), folder)
-        parts.append(Part("sandbox", command, url, f"{url}/healthz"))
-    if not settings.GIVEN_CHROMA_URL:
-        url, folder = f"http://127.0.0.1:{chroma}", str(settings.DATA_DIR / "chroma")
-        binary = str(Path(sys.executable).with_name("chroma"))
-        command = (binary, *f"run --host 127.0.0.1 --port {chroma} --path".split(), folder)
-        parts.append(Part("chroma", command, url, f"{url}/api/v2/heartbeat"))
-    return parts
+    return [
+        *([] if settings.GIVEN_SANDBOX_URL else [sandbox_part(sandbox)]),
+        *([] if settings.GIVEN_CHROMA_URL else [chroma_part(chroma)]),
+    ]
+
+
+def sandbox_part(port: int) -> Part:
+    url, folder = f"http://127.0.0.1:{port}", str(settings.DATA_DIR / "sandbox")
+    command = (sys.executable, *f"-m sandbox --port {port} --data-dir".split(), folder)
+    return Part("sandbox", command, url, f"{url}/healthz")
+
+
+def chroma_part(port: int) -> Part:
+    url, folder = f"http://127.0.0.1:{port}", str(settings.DATA_DIR / "chroma")
+    binary = str(Path(sys.executable).with_name("chroma"))
+    command = (binary, *f"run --host 127.0.0.1 --port {port} --path".split(), folder)
+    return Part("chroma", command, url, f"{url}/api/v2/heartbeat")
 
 
 def own_parts(web: socket.socket) -> list[Part]:
     """The web process inherits its listening socket, so the port stays ours while the process restarts."""
-    url, descriptor = address(web), web.fileno()
-    gunicorn = f"-m gunicorn --config ragsite/gunicorn_conf.py --bind fd://{descriptor} ragsite.wsgi".split()
-    celery = shlex.split("-m celery -A ragsite.celery worker --beat --pool threads --concurrency 2 --loglevel INFO")
+    celery = (
+        f"-m celery -A ragsite.celery worker --queues {QUEUES} --beat --pool threads --concurrency 2 --loglevel INFO"
+    )
     schedule = str(settings.RUN_DIR / "beat-schedule")
     return [
-        Part("worker", (sys.executable, *celery, "--schedule", schedule)),
-        Part("web", (sys.executable, *gunicorn), url, f"{url}/healthz", (descriptor,)),
+        Part("worker", (sys.executable, *celery.split(), "--schedule", schedule)),
+        web_part(web),
     ]
+
+
+def web_part(web: socket.socket) -> Part:
+    url, descriptor = address(web), web.fileno()
+    gunicorn = f"-m gunicorn --config ragsite/gunicorn_conf.py --bind fd://{descriptor} ragsite.wsgi".split()
+    return Part("web", (sys.executable, *gunicorn), url, f"{url}/healthz", (descriptor,))
 
 
 def address(web: socket.socket) -> str:
