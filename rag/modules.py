@@ -4,24 +4,38 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rag.errors import UnknownModule, UnknownTransform
+from rag.tuned import read_tuned
 from rag.values import ChunkRecipe
 
 RECIPES = {
     "fixed": ChunkRecipe(chunker="fixed", size=1800, overlap=200),
     "structural": ChunkRecipe(chunker="structural", size=1800),
+    "semantic": ChunkRecipe(chunker="semantic", size=1800),
+    "hierarchical": ChunkRecipe(chunker="hierarchical", size=450, parent_size=1800),
+    "fixed-900": ChunkRecipe(chunker="fixed", size=900, overlap=100),
+    "structural-900": ChunkRecipe(chunker="structural", size=900),
+    "structural-2700": ChunkRecipe(chunker="structural", size=2700),
+    "semantic-900": ChunkRecipe(chunker="semantic", size=900),
+    "hierarchical-2700": ChunkRecipe(chunker="hierarchical", size=600, parent_size=2700),
 }
+"""Ways to cut a corpus, by the names that modules and chunk sets have for them (at most 20 characters)."""
 TRANSFORMS = ("simple", "hyde", "multi_query", "decompose")
 AUTO = "auto"
+FUSIONS = ("ranks", "scores")
 
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """One configuration. Candidates and `top_k` are numbers of chunks; `bm25_candidates=0` means vectors alone.
+    """One configuration. `chunker` is the name of a recipe. Candidates and `top_k` are numbers of chunks, of those that are
+    sent; `bm25_candidates=0` means vectors alone.
 
     `transform` is one of TRANSFORMS, or `auto`: chosen per question. With `fallbacks` a provider that fails degrades the answer
     where docs/failures.md says so; without, it fails the request, so that an evaluation measures one thing. With `answer_cache`
     the same question within minutes gets the same answer, for nothing. With `prompt_cache` the provider is asked to keep the
     system prompt where that pays.
+
+    `fusion`: candidates of several searches are ordered by their `ranks` (with `rrf_k`) or by their `scores`; the rankings
+    of the vector index count `dense_weight`, those of BM25 `lexical_weight`. What is reranked are the `fused_candidates`.
 
     Three savings, each off at 0: `sure_overlap`: when so many of the best five are found by vectors and by BM25 alike, `auto`
     asks for no transform; `agreed_overlap`: likewise, and nothing is reranked; `source_floor`: sources that the reranker scores
@@ -32,7 +46,10 @@ class Module:
     chunker: str
     vector_candidates: int = 5
     bm25_candidates: int = 0
+    fusion: str = "ranks"
     rrf_k: int = 60
+    dense_weight: float = 1.0
+    lexical_weight: float = 1.0
     fused_candidates: int = 20
     rerank: bool = False
     top_k: int = 5
@@ -52,6 +69,9 @@ class Module:
 HYBRID = Module(
     name="m3-hybrid", chunker="structural", vector_candidates=20, bm25_candidates=20, fused_candidates=20, rerank=True
 )
+TUNED = read_tuned(choices={"chunker": RECIPES, "transform": (*TRANSFORMS, AUTO), "fusion": FUSIONS})
+M5 = Module(name="m5-tuned", **TUNED.general)
+M6 = replace(M5, name="m6-production", fallbacks=True, answer_cache=True, prompt_cache=True)
 MODULES = {
     module.name: module
     for module in (
@@ -59,18 +79,16 @@ MODULES = {
         Module(name="m2-chunking", chunker="structural"),
         HYBRID,
         replace(HYBRID, name="m4-transform", transform=AUTO),
-        replace(
-            HYBRID,
-            name="m6-production",
-            transform=AUTO,
-            fallbacks=True,
-            answer_cache=True,
-            prompt_cache=True,
-            sure_overlap=3,
-            source_floor=0.7,
-        ),
+        M5,
+        M6,
     )
 }
+
+
+def read_recipes(corpus: str) -> tuple[str, ...]:
+    """The names of the recipes that some module reads in that corpus: what an ingest makes unless it is told otherwise."""
+    wanted = {module_for(name, corpus).chunker for name in MODULES}
+    return tuple(name for name in RECIPES if name in wanted)
 
 
 def find_module(name: str) -> Module:
@@ -81,6 +99,12 @@ def find_module(name: str) -> Module:
     if len(near) != 1:
         raise UnknownModule(f"there is no module {name!r}; known: {', '.join(MODULES)}")
     return near[0]
+
+
+def module_for(name: str, corpus: str) -> Module:
+    """The module as it is with that corpus: a tuned one may find there in another way. Raises UnknownModule."""
+    module = find_module(name)
+    return replace(module, **TUNED.corpora.get(corpus, {})) if module in (M5, M6) else module
 
 
 def with_request(module: Module, *, transform: str | None, top_k: int | None) -> Module:

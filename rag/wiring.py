@@ -27,7 +27,7 @@ from rag.cache import answer_key
 from rag.embedding import EmbedderSpec
 from rag.errors import CorpusNotReady, IndexOutdated, UnknownCorpus, UnknownPromptVersion
 from rag.models import ChunkSet, Corpus, Outage, VectorIndex
-from rag.modules import Module, find_module, with_request
+from rag.modules import Module, module_for, with_request
 from rag.parts import Fallback, Models, Parts
 from rag.providers.contracts import ChatModel, prefix_of
 from rag.providers.metered import Meter
@@ -92,12 +92,13 @@ class Stamp:
     hard_limits: int
 
 
-def parts_for(question: Question, *, asker: str = "") -> Wired:
-    """`asker` decides, always alike, whether a prompt on trial is used.
+def parts_for(question: Question, *, asker: str = "", module: Module | None = None) -> Wired:
+    """`asker` decides, always alike, whether a prompt on trial is used. `module`: instead of the one that the question names.
 
     Raises UnknownCorpus, UnknownModule, UnknownTransform, UnknownPromptVersion, CorpusNotReady, IndexOutdated.
     """
-    module = with_request(find_module(question.module), transform=question.transform, top_k=question.top_k)
+    named = module or module_for(question.module, question.corpus)
+    module = with_request(named, transform=question.transform, top_k=question.top_k)
     stamp = current_stamp(question.corpus)
     serving = serving_for(question.corpus, stamp.version_id, module.chunker, stamp.url_template)
     prompts = prompts_for(question, stamp, asker or question.text)
