@@ -17,8 +17,12 @@ from pathlib import Path
 from ragsite.processes import answers, free_port
 
 ROOT = Path(__file__).parent.parent
+DATA = Path(os.environ.get("DATA_DIR", ROOT / "data"))
 DATASET = ROOT / "evals" / "datasets" / "django-topics.jsonl"
-HISTORY = ("costs_ledgerentry", "rag_tracesummary", "rag_outage", "rag_turn", "rag_session")
+HISTORY = (
+    *("costs_ledgerentry", "rag_tracesummary", "rag_outage", "rag_turn", "rag_session"),
+    *("rag_rollup", "rag_latencyrollup", "rag_rollupstate"),
+)
 
 
 def manage(*arguments: str, environment: Mapping[str, str] | None = None) -> str:
@@ -63,7 +67,7 @@ def web(
 @contextmanager
 def sandbox(folder: Path) -> Iterator[str]:
     """A sandbox whose faults meet nobody else and whose bill holds nobody else's calls; it knows the instance's vectors."""
-    shutil.copytree(ROOT / "data" / "sandbox", folder / "sandbox")
+    shutil.copytree(DATA / "sandbox", folder / "sandbox", ignore=shutil.ignore_patterns("bill.jsonl"))
     url = f"http://127.0.0.1:{free_port(0)}"
     command = ["sandbox", "--port", url.rpartition(":")[2], "--data-dir", str(folder / "sandbox")]
     with started(*command, probe=f"{url}/healthz", environment={}, log=folder / "sandbox.log"):
@@ -93,14 +97,15 @@ def copy_of_the_instance(folder: Path) -> dict[str, str]:
     """The settings that lead to a copy of the SQLite database, of today's schema and without history."""
     copy = folder / "ragsite.sqlite3"
     with (
-        closing(sqlite3.connect(ROOT / "data" / "ragsite.sqlite3")) as source,
+        closing(sqlite3.connect(DATA / "ragsite.sqlite3")) as source,
         closing(sqlite3.connect(copy)) as target,
     ):
         source.backup(target)
         guards = target.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in guards:
             target.execute(f"DROP TRIGGER {name}")
-        for table in HISTORY:
+        known = {name for (name,) in target.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        for table in known.intersection(HISTORY):
             target.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
         for _, statement in guards:
             target.execute(statement)

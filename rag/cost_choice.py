@@ -1,18 +1,17 @@
 """What the cost page is asked for: a form that the pages and the JSON share."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from django import forms
 from django.utils import timezone
 
 from costs.spend import current_mode
-from costs.windows import midnight
 from rag import clock
 from rag.models import Corpus
 from rag.modules import MODULES
 
-SPANS = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"))
+SPANS = (("1", "today"), ("2", "2 days"), ("7", "7 days"), ("30", "30 days"), ("90", "90 days"))
 DEFAULT_SPAN = "30"
 MODES = (("live", "real"), ("simulated", "simulated"))
 KINDS = ("ask", "eval", "judge", "ingest", "traffic", "try", "preview")
@@ -26,7 +25,7 @@ def with_all(names: Any) -> list[tuple[str, str]]:
 class CostChoice(forms.Form):
     """Days are those of TIME_ZONE, both included. `first` and `last` count before `days`, which end today."""
 
-    days = forms.ChoiceField(label="The last", choices=SPANS, required=False)
+    days = forms.ChoiceField(label="Days", choices=SPANS, required=False)
     first = forms.DateField(label="or from", required=False, widget=forms.DateInput(attrs={"type": "date"}))
     last = forms.DateField(label="to", required=False, widget=forms.DateInput(attrs={"type": "date"}))
     provider_mode = forms.ChoiceField(label="Money", choices=MODES, required=False)
@@ -56,12 +55,11 @@ class CostChoice(forms.Form):
 
     def asked(self) -> dict[str, Any]:
         """The arguments of `cost_report.report`."""
-        given, zone = self.cleaned_data, timezone.get_default_timezone()
+        given = self.cleaned_data
         first, last = self.days_of(given)
-        since: datetime = midnight(first, zone)
         return {
-            "since": since,
-            "until": midnight(last + timedelta(days=1), zone),
+            "first": first,
+            "last": last,
             "provider_mode": given["provider_mode"] or current_mode(),
             "module": given["module"] or None,
             "corpus": given["corpus"] or None,

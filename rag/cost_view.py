@@ -1,94 +1,53 @@
-"""The cost page as it is shown: charts, tables with links to the traces behind them, and CSV. No SQL, no HTML."""
+"""The cost page as it is shown: panels with a chart, and the table behind it. No SQL, no HTML."""
 
-import csv
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from io import StringIO
 from typing import Any
-from urllib.parse import urlencode
 
-from django.urls import reverse
-from django.utils import timezone
+from rag.charts import Chart, Series, stack
+from rag.cost_links import links
+from rag.cost_report import NONE, SPLITS
+from rag.cost_tables import Link, Table, table
+from rag.latencies import STAGES
 
-from costs.windows import midnight
-from rag.charts import LineChart, line_chart
-from rag.cost_rows import NONE
-
-TRACE_COLUMNS = {"query_type": "transform"}
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 Report = Mapping[str, Any]
 Row = Mapping[str, Any]
-
-
-def local(moment: str) -> str:
-    return f"{timezone.localtime(datetime.fromisoformat(moment)):%Y-%m-%d %H:%M}"
-
-
+SHOWN_BARS = 10
+PERCENTILES = ("p50", "p95", "p99")
 TITLES = {
     "by_model": "By model",
     "by_module": "By module",
     "by_query_type": "By query type",
-    "by_key": "By API key",
+    "by_key": "Top API keys",
     "by_prompt_version": "By prompt version",
     "by_kind": "By kind",
 }
 NOTES = {
-    "by_model": "A question counts at every model that it called.",
+    "per_query": "What lies between the lines is what the caches saved.",
+    "hit_rates": "Prompt cache: of the generations, those that read from it. "
+    "Answer cache: of the questions that could be answered from it, those that were.",
+    "by_model": "Counted in calls: a question makes several.",
     "by_query_type": f"“{NONE}” is what no question asked for, such as ingests and judging.",
     "by_key": f"“{NONE}” is staff, evaluations and jobs.",
+    "by_prompt_version": f"“{NONE}” is what needs no answer prompt, such as ingests.",
+    "latency_daily": "The table tells hits, degraded and full answers apart.",
+    "prompt_versions": "Questions for each version of the answer prompt.",
+    "degraded_daily": "One answer may be degraded in several ways.",
+    "by_status": "By the HTTP status that the client got.",
 }
-WRITTEN: Mapping[str, Callable[[Any], str]] = {
-    "spend_usd": lambda value: f"${value:,.4f}",
-    "avoided_usd": lambda value: f"${value:,.4f}",
-    "prompt_saved_usd": lambda value: f"${value:,.4f}",
-    "cost_per_query_usd": lambda value: f"${value:,.6f}",
-    "prompt_hit_rate": lambda value: f"{value:.1%}",
-    "answer_hit_rate": lambda value: f"{value:.1%}",
-    "partial": lambda value: "so far" if value else "",
-    "started_at": local,
-    "ended_at": local,
-    **dict.fromkeys(("questions", "count", "failures"), lambda value: f"{value:,}"),
-    **dict.fromkeys(("p50", "p95", "p99"), lambda value: f"{value:,.0f}"),
-}
-HEADINGS = {
-    "spend_usd": "spend",
-    "cost_per_query_usd": "per question",
-    "avoided_usd": "answer cache saved",
-    "prompt_saved_usd": "prompt cache saved",
-    "prompt_hit_rate": "prompt cache hits",
-    "answer_hit_rate": "answer cache hits",
-    "api_key_id": "key",
-    "p50": "p50 ms",
-    "p95": "p95 ms",
-    "p99": "p99 ms",
-    "partial": "",
-}
+NAMED = (
+    *("daily", "hourly", *SPLITS, "prompt_versions", "latency_daily"),
+    *("degraded", "degraded_daily", "by_status", "outages"),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    text: str
-    is_number: bool
+class Panel:
+    """`is_open`: its table is short enough to be shown at once."""
 
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A row: its first cell, where that leads (or nothing), its share of the largest spend in per cent, the other cells."""
-
-    head: str
-    url: str
-    share: float | None
-    cells: tuple[Cell, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    name: str
-    title: str
-    note: str
-    headings: tuple[Cell, ...]
-    lines: tuple[Line, ...]
+    table: Table
+    chart: Chart | None = None
+    is_open: bool = False
 
 
 def rows_of(report: Report, name: str) -> Sequence[Row] | None:
@@ -96,120 +55,132 @@ def rows_of(report: Report, name: str) -> Sequence[Row] | None:
     if name == "latency":
         rows: Sequence[Row] = report["latency_ms"]["by_stage"]
         return rows
-    return report[name] if name in (*TITLES, "daily", "degraded", "outages") else None
+    return report[name] if name in NAMED else None
 
 
-def csv_of(rows: Sequence[Row]) -> str:
-    """With a heading, unless there is no row. Text that a spreadsheet would run is defused; numbers stay numbers."""
-    out = StringIO()
-    writer = csv.writer(out)
-    if rows:
-        writer.writerow(rows[0])
-    writer.writerows([guarded(value) for value in row.values()] for row in rows)
-    return out.getvalue()
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """The rows of a report by the day, or by the hour where it has hours."""
+
+    rows: Sequence[Row]
+    at: str
+    link: Link
+
+    def column(self, name: str) -> list[float | None]:
+        return [row[name] for row in self.rows]
+
+    def panel(
+        self, key: str, title: str, unit: str, series: Sequence[Series], columns: Sequence[str], note: str = ""
+    ) -> Panel:
+        labels, urls = [shortened(row[self.at]) for row in self.rows], [self.link(row) for row in self.rows]
+        partial = bool(self.rows) and self.rows[-1]["partial"]
+        name = "hourly" if self.at == "hour" else "daily"
+        shown = (self.at, *columns, "partial")
+        told = table(name, title, self.rows, self.link, note=note or NOTES.get(key, ""), columns=shown)
+        return Panel(told, Chart(key, title, "line", unit, labels, series, urls, partial))
 
 
-def guarded(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
-    return "" if value is None else value
+def timed(report: Report, *, may_see_traces: bool) -> Timed:
+    link = links(report, may_see_traces=may_see_traces)
+    if report["hourly"]:
+        return Timed(report["hourly"], "hour", link)
+    return Timed(report["daily"], "date", link)
 
 
-def charts(report: Report, *, may_see_traces: bool) -> list[LineChart]:
-    days = report["daily"]
-    to_day = links(report, "daily", may_see_traces)
-
-    def of(name: str) -> list[float | None]:
-        return [day[name] for day in days]
-
-    def chart(title: str, form: str, top: float | None = None, **series: Sequence[float | None]) -> LineChart:
-        return line_chart(
-            title=title,
-            labels=[day["date"] for day in days],
-            series={name.replace("_", " "): values for name, values in series.items()},
-            form=form,
-            urls=[to_day(day) for day in days],
-            last_is_partial=days[-1]["partial"],
-            top=top,
-        )
-
-    saved: list[float | None] = [day["avoided_usd"] + day["prompt_saved_usd"] for day in days]
+def over_time(report: Report, *, may_see_traces: bool) -> list[Panel]:
+    """Money, caches, and how long answers took."""
+    told = timed(report, may_see_traces=may_see_traces)
+    of = told.column
+    saved = [row["avoided_usd"] + row["prompt_saved_usd"] for row in told.rows]
+    spend = [Series("spend", of("spend_usd")), Series("saved by the caches", saved, dashed=True)]
+    per_query = [
+        Series("cost per question", of("cost_per_query_usd")),
+        Series("without the caches", of("uncached_per_query_usd"), dashed=True),
+    ]
+    hit_rates = [Series("prompt cache", of("prompt_hit_rate")), Series("answer cache", of("answer_hit_rate"))]
+    days = f"Days are those of {report['time_zone']}."
+    saved_columns = ("spend_usd", "avoided_usd", "prompt_saved_usd", "questions")
+    query_columns = ("cost_per_query_usd", "uncached_per_query_usd", "questions")
+    rate_columns = ("prompt_hit_rate", "answer_hit_rate", "questions")
     return [
-        chart("Spend by day", "${:,.4f}", spend=of("spend_usd"), saved_by_the_caches=saved),
-        chart("Cost per question", "${:,.6f}", cost_per_question=of("cost_per_query_usd")),
-        chart("Cache hit rates", "{:.0%}", 1.0, prompt_cache=of("prompt_hit_rate"), answer_cache=of("answer_hit_rate")),
+        told.panel("spend", "Spend over time", "usd", spend, saved_columns, days),
+        told.panel("per_query", "Cost per question", "usd_fine", per_query, query_columns),
+        told.panel("hit_rates", "Cache hit rates", "share", hit_rates, rate_columns),
+        latency_over_time(report, told.link),
     ]
 
 
-def split_tables(report: Report, *, may_see_traces: bool) -> list[Table]:
+def shortened(label: str) -> str:
+    """A day, or the hour of it, as an axis has room for."""
+    return label[5:16].replace("T", " ") if "T" in label else label[5:]
+
+
+def splits(report: Report, *, may_see_traces: bool) -> list[Panel]:
+    """Where the money went: a bar for each value, the dearest first."""
+    link = links(report, may_see_traces=may_see_traces)
+    return [split(report, name, title, link) for name, title in TITLES.items()]
+
+
+def split(report: Report, name: str, title: str, link: Link) -> Panel:
+    rows, top = report[name], report[name][:SHOWN_BARS]
+    labels = [str(row.get("name") or row[SPLITS[name]]) for row in top]
+    spend = Series("spend", [row["spend_usd"] for row in top])
+    chart = Chart(name, title, "bars", "usd", labels, [spend], [link(row) for row in top])
+    return Panel(table(name, title, rows, link, note=NOTES.get(name, "")), chart, is_open=True)
+
+
+def latency_over_time(report: Report, link: Link) -> Panel:
+    """Of full answers; the table also tells of the others, each apart."""
+    full = {row["date"]: row for row in report["latency_daily"] if row["answers"] == "full"}
+    days = [row["date"] for row in report["daily"]]
+    series = [Series(name, [full[day][name] if day in full else None for day in days]) for name in PERCENTILES]
+    urls = [link({"date": day, "answers": "full"}) for day in days]
+    labels, partial = [shortened(day) for day in days], report["daily"][-1]["partial"]
+    over = Chart("latency_daily", "Latency of full answers over time", "line", "ms", labels, series, urls, partial)
+    note = f"{NOTES[over.key]} Percentiles are {report['latency_ms']['precision']}."
+    return Panel(table(over.key, over.title, report["latency_daily"], link, note=note), over)
+
+
+def latency_by_stage(report: Report, link: Link) -> Panel:
+    full = {row["stage"]: row for row in report["latency_ms"]["by_stage"] if row["answers"] == "full"}
+    stages = [stage for stage in STAGES if stage in full]
+    series = [Series(name, [full[stage][name] for stage in stages]) for name in PERCENTILES]
+    staged = Chart("latency", "Latency of full answers by stage", "columns", "ms", stages, series)
+    note = f"The scale is logarithmic. In the table, rows named “all” mix {report['latency_ms']['mixes']}."
+    return Panel(table(staged.key, staged.title, report["latency_ms"]["by_stage"], link, note=note), staged)
+
+
+def quality(report: Report, *, may_see_traces: bool) -> list[Panel]:
+    """Latency by stage, prompt versions, degraded answers, outcomes and outages."""
+    link = links(report, may_see_traces=may_see_traces)
     return [
-        table(name, title, report[name], links(report, name, may_see_traces), NOTES.get(name, ""))
-        for name, title in TITLES.items()
+        latency_by_stage(report, link),
+        stacked(report, "prompt_versions", "Prompt versions over time", ("prompt_version", "questions"), link),
+        stacked(report, "degraded_daily", "Degraded answers over time", ("degraded", "answers"), link),
+        listed(report, "by_status", "Outcomes", link),
+        listed(report, "degraded", "Degraded answers", link),
+        listed(report, "outages", "Outages", lambda row: ""),
     ]
 
 
-def plain_tables(report: Report, *, may_see_traces: bool) -> dict[str, Table]:
-    """The days, the latencies, what was degraded, and the outages."""
-    latency = f"Percentiles are exact. Rows named “all” mix {report['latency_ms']['mixes']}."
-    to_day = links(report, "daily", may_see_traces)
-    return {
-        "daily": table("daily", "Days", report["daily"], to_day, f"Days are those of {report['time_zone']}."),
-        "latency": table("latency", "Latency", report["latency_ms"]["by_stage"], no_link, latency),
-        "degraded": table("degraded", "Degraded answers", report["degraded"], no_link),
-        "outages": table("outages", "Outages", report["outages"], no_link),
-    }
+def stacked(report: Report, name: str, title: str, columns: tuple[str, str], link: Link) -> Panel:
+    """How many of each kind there were, day by day."""
+    rows, days = report[name], [row["date"] for row in report["daily"]]
+    named, value = columns
+    series = [
+        Series(each.name, each.values, [link({"date": day, named: each.name}) for day in days])
+        for each in stack(rows, days, at="date", named=named, value=value)
+    ]
+    labels, partial = [shortened(day) for day in days], report["daily"][-1]["partial"]
+    chart = Chart(name, title, "stack", "count", labels, series, partial=partial)
+    return Panel(table(name, title, rows, link, note=NOTES[name]), chart)
 
 
-def table(name: str, title: str, rows: Sequence[Row], link: Callable[[Row], str], note: str = "") -> Table:
-    largest = max((row["spend_usd"] for row in rows if "spend_usd" in row), default=0.0)
-    columns = rows[0] if rows else ()
-    headings = tuple(Cell(HEADINGS.get(each, each.replace("_", " ")), each in WRITTEN) for each in columns)
-    return Table(name, title, note, headings, tuple(line(row, link(row), largest) for row in rows))
+def listed(report: Report, name: str, title: str, link: Link) -> Panel:
+    return Panel(table(name, title, report[name], link, note=NOTES.get(name, "")), is_open=True)
 
 
-def line(row: Row, url: str, largest: float) -> Line:
-    head, *others = row.items()
-    share = round(max(row["spend_usd"], 0.0) / largest * 100, 2) if largest > 0 and "spend_usd" in row else None
-    return Line(str(head[1]), url, share, tuple(cell(name, value) for name, value in others))
-
-
-def cell(name: str, value: Any) -> Cell:
-    if value is None:
-        return Cell("-", name in WRITTEN)
-    return Cell(WRITTEN[name](value) if name in WRITTEN else str(value), name in WRITTEN)
-
-
-def no_link(row: Row) -> str:
-    return ""
-
-
-def links(report: Report, name: str, may_see_traces: bool) -> Callable[[Row], str]:
-    """From a row to the traces behind it; from a model to its calls in the ledger. `none` leads nowhere."""
-    traces, ledger = reverse("admin:rag_tracesummary_changelist"), reverse("admin:costs_ledgerentry_changelist")
-    first, last = report["daily"][0]["date"], report["daily"][-1]["date"]
-    chosen = {column: report[column] for column in ("provider_mode", "module", "corpus") if report[column]}
-    kind = {"kind": report["kinds"][0]} if report["kinds"] else {}
-
-    def link(row: Row) -> str:
-        column, value = next(iter(row.items()))
-        if value == NONE:
-            return ""
-        if name == "by_model":
-            mode = {"provider_mode__exact": report["provider_mode"]}
-            return f"{ledger}?{urlencode(between('at', first, last) | mode | kind | {'q': value})}"
-        if not may_see_traces:
-            return ""
-        if name == "daily":
-            return f"{traces}?{urlencode(between('timestamp', value, value) | chosen | kind)}"
-        part = {TRACE_COLUMNS.get(column, column): value}
-        return f"{traces}?{urlencode(between('timestamp', first, last) | chosen | kind | part)}"
-
-    return link
-
-
-def between(column: str, first: str, last: str) -> dict[str, str]:
-    """From the beginning of a day to the end of another, as conditions of an admin list."""
-    zone = timezone.get_default_timezone()
-    since = midnight(date.fromisoformat(first), zone)
-    until = midnight(date.fromisoformat(last) + timedelta(days=1), zone)
-    return {f"{column}__gte": since.isoformat(), f"{column}__lt": until.isoformat()}
+def typical(report: Report) -> Row | None:
+    """The latency of full answers, if there were any."""
+    rows = report["latency_ms"]["by_stage"]
+    return next((row for row in rows if (row["answers"], row["stage"]) == ("full", "total")), None)

@@ -1,46 +1,40 @@
-"""Percentiles of how long answers took, exact by nearest rank: overall, by stage, and by how an answer came about."""
+"""How long answers took: overall, by stage, and by how an answer came about. Plain Python."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
+from rag.sketches import Bins, percentiles
+
 STAGES = ("total", "embed", "vector", "bm25", "rerank", "generate")
-WAYS = ("all", "hit", "degraded", "full")
-"""`hit`: from the answer cache; `degraded`: a part of it was missing; `full`: neither. `all` mixes the three."""
-PERCENTS = (50, 95, 99)
+WAYS = ("hit", "degraded", "full")
+"""`hit`: from the answer cache; `degraded`: a part of it was missing; `full`: neither."""
+ALL = "all"
+"""mixes the three"""
 
-Row = Mapping[str, Any]
+Found = Mapping[tuple[str, str], Bins]
 
 
-def latency_table(answers: Iterable[Row]) -> list[dict[str, Any]]:
-    """One row for each way and stage, in ms, from rows with `answer_cache`, `degraded` and `<stage>_ms`.
+def way_of(*, degraded: bool, answer_cache: str) -> str:
+    if degraded:
+        return "degraded"
+    return "hit" if answer_cache == "hit" else "full"
 
-    Without a measurement there is no row, except for the total of all.
-    """
-    found: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for row in answers:
-        for stage in STAGES:
-            if (ms := row[f"{stage}_ms"]) is not None:
-                found["all", stage].append(ms)
-                found[way_of(row), stage].append(ms)
-    found["all", "total"]  # noqa: B018 - the row that is always there
-    keys = [(way, stage) for way in WAYS for stage in STAGES if (way, stage) in found]
+
+def latency_table(found: Found) -> list[dict[str, Any]]:
+    """One row for each way and stage, in ms. Without a measurement there is no row, except for the total of all."""
+    every = with_all(found)
     return [
-        {"answers": way, "stage": stage, "count": len(found[way, stage])} | percentiles(found[way, stage])
-        for way, stage in keys
+        {"answers": way, "stage": stage, "count": every[way, stage].total()} | percentiles(every[way, stage])
+        for way in (ALL, *WAYS)
+        for stage in STAGES
+        if every[way, stage] or (way, stage) == (ALL, "total")
     ]
 
 
-def way_of(row: Row) -> str:
-    if row["degraded"]:
-        return "degraded"
-    return "hit" if row["answer_cache"] == "hit" else "full"
-
-
-def percentiles(values: Sequence[float]) -> dict[str, float | None]:
-    """By nearest rank: each is a value that was measured; None without values."""
-    ranked = sorted(values)
-    return {
-        f"p{percent}": round(ranked[-(-len(ranked) * percent // 100) - 1], 3) if ranked else None
-        for percent in PERCENTS
-    }
+def with_all(found: Found) -> dict[tuple[str, str], Bins]:
+    """Also the ways together."""
+    every: dict[tuple[str, str], Bins] = defaultdict(Bins, {place: Bins(bins) for place, bins in found.items()})
+    for (_, stage), bins in found.items():
+        every[ALL, stage].update(bins)
+    return every

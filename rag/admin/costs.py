@@ -1,5 +1,6 @@
 """The cost page: in the admin, and in a plain frame for operators. Both need the permission to see the ledger."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -11,7 +12,8 @@ from django.views.decorators.http import require_safe
 
 from rag import cost_view
 from rag.cost_choice import CostChoice
-from rag.cost_report import report
+from rag.cost_report import TABLES, report
+from rag.cost_tables import csv_of
 
 PERMISSION = "costs.view_ledgerentry"
 
@@ -37,17 +39,24 @@ def answered(request: HttpRequest, template: str, frame: dict[str, Any]) -> Http
     told = report(**choice.asked())
     if "csv" in request.GET:
         return download(told, request.GET["csv"])
-    may_see_traces = request.user.has_perm("rag.view_tracesummary")
+    may_see = request.user.has_perm("rag.view_tracesummary")
     context = {
         "choice": choice,
         "report": told,
-        "sums": [(name.replace("_", " "), amount) for name, amount in told["sums"].items() if name != "equal"],
-        "charts": cost_view.charts(told, may_see_traces=may_see_traces),
-        "splits": cost_view.split_tables(told, may_see_traces=may_see_traces),
-        **cost_view.plain_tables(told, may_see_traces=may_see_traces),
+        "sums": [(name.replace("_", " "), told["sums"][name]) for name in ("ledger", *TABLES)],
+        "rolled_up_at": moment(told["sums"]["rolled_up_at"]),
+        "checked_at": moment(told["sums"]["checked_at"]),
+        "typical": cost_view.typical(told),
+        "over_time": cost_view.over_time(told, may_see_traces=may_see),
+        "splits": cost_view.splits(told, may_see_traces=may_see),
+        "quality": cost_view.quality(told, may_see_traces=may_see),
         "chosen": request.GET.urlencode(),
     }
     return render(request, template, frame | context)
+
+
+def moment(told: str | None) -> datetime | None:
+    return None if told is None else datetime.fromisoformat(told)
 
 
 def download(told: dict[str, Any], name: str) -> HttpResponse:
@@ -55,4 +64,4 @@ def download(told: dict[str, Any], name: str) -> HttpResponse:
     if rows is None:
         raise Http404(f"there is no table {name}")
     headers = {"Content-Disposition": f'attachment; filename="costs-{name}-{told["daily"][-1]["date"]}.csv"'}
-    return HttpResponse(cost_view.csv_of(rows), content_type="text/csv; charset=utf-8", headers=headers)
+    return HttpResponse(csv_of(rows), content_type="text/csv; charset=utf-8", headers=headers)

@@ -23,10 +23,13 @@ from django.views.decorators.http import require_http_methods
 
 from rag.drill import DrillRefused, Result, refuse_to_break
 from rag.failure_table import GROUPS
-from ragsite.admin import badge, outcome_badge
+from rag.models import Outage
+from ragsite.admin import badge, note, outcome_badge
 
 TABLE = "admin/drill_table.html"
 HERE = "<!-- the drill goes on here -->"
+PERMISSION = "rag.run_drill"
+NOT_YOURS = f"You lack the permission {PERMISSION}."
 BEAT_S = 1.0
 STOP_S = 20.0
 
@@ -34,18 +37,21 @@ STOP_S = 20.0
 @require_http_methods(["GET", "POST"])
 @xframe_options_sameorigin
 def page(request: HttpRequest) -> HttpResponseBase:
-    """Superusers only. A POST answers with a table, for the frame on the page, that is complete when the drill is."""
-    if not getattr(request.user, "is_superuser", False):
+    """A POST answers with a table, for the frame on the page, that is complete when the drill is."""
+    may_run = request.user.has_perm(PERMISSION)
+    if not may_run and (request.method == "POST" or not request.user.has_perm("rag.view_outage")):
         raise PermissionDenied
     refusal = reason_against()
     if request.method == "GET":
-        context = {"title": "Drill", "groups": GROUPS, "refusal": refusal}
+        context = {"title": "Drill", "groups": GROUPS, "refusal": refusal or ("" if may_run else NOT_YOURS)}
         return render(request, "admin/drill.html", admin.site.each_context(request) | context)
     if refusal:
         return render(request, TABLE, {"refusal": refusal}, status=409)
+    name = request.POST.get("name", "")
+    note(request, f"Drill begun: {name or 'all cases'}", on=Outage)
     whole = render_to_string(TABLE, {"here": SafeString(HERE)})
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingHttpResponse(drilled(whole, request.POST.get("name", "")), headers=headers)
+    return StreamingHttpResponse(drilled(whole, name), headers=headers)
 
 
 def reason_against() -> str:

@@ -18,7 +18,7 @@ from django.utils.safestring import SafeString
 
 from rag import ingest_jobs
 from rag.models import IngestJob
-from rag.modules import RECIPES
+from rag.modules import RECIPES, read_recipes
 from rag.reading.documents import SUFFIXES
 from rag.reading.limits import MIB, megabytes
 from ragsite.admin import (
@@ -60,9 +60,9 @@ class IngestForm(ModelForm):
     )
     chunkers = forms.MultipleChoiceField(
         choices=[(name, name) for name in RECIPES],
-        initial=list(RECIPES),
+        initial=lambda: read_recipes(""),
         widget=CheckboxesInput,
-        help_text="Modules name the chunker that they search: keep both unless you know.",
+        help_text="Modules search the chunks of one of them; those that some module reads are ticked.",
     )
 
     def clean_path(self) -> str:

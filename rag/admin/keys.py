@@ -11,8 +11,25 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from rag import clock
-from rag.models import ApiKey
-from ragsite.admin import CheckboxesInput, ModelForm, NoDelete, RowAdmin, action, badge, reason_page
+from rag.models import ApiKey, corpus_name
+from ragsite.admin import CheckboxesInput, ModelForm, NoDelete, RowAdmin, TextInput, action, badge, reason_page
+
+
+class CorporaField(forms.CharField):
+    """Names with commas between them <-> a list of them."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(value) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> Any:
+        return list(dict.fromkeys(each.strip() for each in str(value or "").split(",") if each.strip()))
+
+    def run_validators(self, value: Any) -> None:
+        for each in value:
+            corpus_name(each)
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return bool(self.to_python(data) != list(initial or []))
 
 
 class ApiKeyForm(ModelForm):
@@ -24,13 +41,33 @@ class ApiKeyForm(ModelForm):
         "prompts: choose the prompt version that answers.",
     )
 
+    corpora = CorporaField(
+        required=False,
+        widget=TextInput,
+        help_text="Names of corpora, separated by commas: the key is for these alone. Empty: for all.",
+    )
+
+
+class ChangedKeyForm(ModelForm):
+    corpora = CorporaField(required=False, widget=TextInput, help_text="Separated by commas. Empty: all.")
+
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(NoDelete, RowAdmin):
     """A key's secret leaves the server once, in the page after it was made."""
 
+    form = ChangedKeyForm
     add_form = ApiKeyForm
-    list_display = ("name", "shown_prefix", "scope_names", "owner", "state", "expires_at", "last_used_at")
+    list_display = (
+        "name",
+        "shown_prefix",
+        "scope_names",
+        "corpus_names",
+        "owner",
+        "state",
+        "expires_at",
+        "last_used_at",
+    )
     list_select_related = ("owner",)
     search_fields = ("name", "prefix", "owner__username")
     ordering = ("-created_at",)
@@ -43,13 +80,23 @@ class ApiKeyAdmin(NoDelete, RowAdmin):
         return super().get_form(request, obj, change, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
-        made = ("name", "scopes", "owner", "expires_at")
+        made = ("name", "scopes", "corpora", "owner", "expires_at")
         if obj is None:
             return made
-        return ("name", "expires_at", "shown_prefix", "scope_names", "owner", "state", "created_at", "last_used_at")
+        return (
+            "name",
+            "expires_at",
+            "corpora",
+            "shown_prefix",
+            "scope_names",
+            "owner",
+            "state",
+            "created_at",
+            "last_used_at",
+        )
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
-        return () if obj is None else self.get_fields(request, obj)[2:]
+        return () if obj is None else self.get_fields(request, obj)[3:]
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         return {"owner": request.user.pk, "scopes": ["ask"]} | super().get_changeform_initial_data(request)
@@ -99,6 +146,10 @@ class ApiKeyAdmin(NoDelete, RowAdmin):
     @admin.display(description="scopes")
     def scope_names(self, key: ApiKey) -> str:
         return ", ".join(key.scopes)
+
+    @admin.display(description="corpora")
+    def corpus_names(self, key: ApiKey) -> str:
+        return ", ".join(key.corpora) or "all"
 
     @admin.display(description="state")
     def state(self, key: ApiKey) -> SafeString:

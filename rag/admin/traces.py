@@ -1,13 +1,15 @@
 """Traces: the list, and the page that shows the whole path of one question."""
 
 import json
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -17,13 +19,15 @@ from django.utils.safestring import SafeString
 
 from prompts.models import PromptVersion
 from rag.models import ChunkSet, CorpusVersion, TraceSummary
-from rag.modules import MODULES
+from rag.modules import MODULES, TRANSFORMS
 from rag.retrieval.passages import StoredPassages
 from rag.trace_reading import line_of
 from rag.trace_view import trace_page
 from rag.values import Passage
 from ragsite.admin import (
     InfinitePaginator,
+    ModelAdmin,
+    RadioFilter,
     RangeDateTimeFilter,
     ReadOnly,
     RowAdmin,
@@ -35,11 +39,47 @@ from ragsite.admin import (
 )
 
 ANSWER_PROMPT = "answer"
+STATUSES = (200, 400, 401, 402, 403, 404, 405, 409, 413, 415, 429, 500, 503)
+DEGRADED = ("embedding_fallback", "generation_timeout", "rerank_skipped", "stale_answer", "transform_skipped")
 LONGEST_IN_LIST = 90
 
 
 def pairs(*names: str) -> tuple[tuple[str, str], ...]:
     return tuple((name, name) for name in names)
+
+
+class AnswerCacheFilter(RadioFilter):
+    """Answers that were given again, or that were made for the question."""
+
+    title = "answer cache"
+    parameter_name = "answer_cache"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Sequence[tuple[str, str]]:
+        return (("hit", "hit"), ("miss", "miss"), ("made", "no hit"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[TraceSummary]) -> QuerySet[TraceSummary]:
+        if self.value() == "made":
+            return queryset.exclude(answer_cache="hit")
+        return queryset.filter(answer_cache=self.value()) if self.value() else queryset
+
+
+class DegradedFilter(RadioFilter):
+    """Whole answers, degraded ones, or those that were degraded in one way."""
+
+    title = "degraded"
+    parameter_name = "degraded"
+
+    def lookups(self, request: HttpRequest, model_admin: ModelAdmin) -> Sequence[tuple[str, str]]:
+        return (("no", "not degraded"), ("any", "in any way"), *pairs(*DEGRADED))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[TraceSummary]) -> QuerySet[TraceSummary]:
+        """A name is looked for as JSON has it, in its quotes; SQLite cannot ask a list for a member."""
+        if self.value() in (None, ""):
+            return queryset
+        if self.value() in ("no", "any"):
+            return queryset.filter(degraded=[]) if self.value() == "no" else queryset.exclude(degraded=[])
+        text = Cast("degraded", TextField())
+        return queryset.annotate(degraded_text=text).filter(degraded_text__contains=f'"{self.value()}"')
 
 
 @admin.register(TraceSummary)
@@ -51,9 +91,10 @@ class TraceSummaryAdmin(ReadOnly, RowAdmin):
         choice_filter(field="provider_mode", title="provider mode", choices=pairs("live", "simulated")),
         choice_filter(field="module", title="module", choices=pairs(*MODULES)),
         choice_filter(field="kind", title="kind", choices=pairs("ask", "eval", "try", "preview", "traffic")),
-        choice_filter(
-            field="status", title="status", choices=pairs("200", "400", "401", "404", "409", "429", "500", "503")
-        ),
+        choice_filter(field="transform", title="query type", choices=pairs(*TRANSFORMS)),
+        choice_filter(field="status", title="status", choices=pairs(*map(str, STATUSES))),
+        AnswerCacheFilter,
+        DegradedFilter,
         ("timestamp", RangeDateTimeFilter),
     )
     search_fields = ("trace_id", "query", "session_id")
@@ -67,6 +108,8 @@ class TraceSummaryAdmin(ReadOnly, RowAdmin):
 
     def by_trace(self, request: HttpRequest, trace_id: str) -> HttpResponse:
         """The page of a trace by the id that the API gave."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
         trace = get_object_or_404(TraceSummary, trace_id=trace_id)
         return HttpResponseRedirect(reverse("admin:rag_tracesummary_change", args=[trace.pk]))
 
@@ -76,7 +119,7 @@ class TraceSummaryAdmin(ReadOnly, RowAdmin):
         trace = self.get_object(request, object_id)
         if trace is None:
             raise Http404(f"there is no trace {object_id}")
-        if not self.has_view_permission(request, trace):
+        if not self.has_view_permission(request, trace) or request.method not in ("GET", "HEAD"):
             raise PermissionDenied
         context = self.admin_site.each_context(request) | {
             "title": f"Trace {trace.trace_id[:8]}",

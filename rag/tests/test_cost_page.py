@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -14,10 +15,12 @@ from rest_framework.test import APIClient
 
 from costs.tests.factories import spend
 from rag import clock
-from rag.charts import line_chart
-from rag.cost_view import csv_of
+from rag.charts import Series, stack
+from rag.cost_links import links
+from rag.cost_report import report
+from rag.cost_tables import csv_of
 from rag.models import TraceSummary
-from rag.tests.factories import ApiKeyFactory, CorpusFactory, StaffFactory, TraceSummaryFactory
+from rag.tests.factories import ApiKeyFactory, CorpusFactory, OutageFactory, StaffFactory, TraceSummaryFactory
 
 pytestmark = pytest.mark.django_db
 PAGES = ["/admin/costs", "/progress/costs"]
@@ -42,7 +45,7 @@ def text_of(client: Client, url: str) -> str:
     return response.content.decode()
 
 
-def asked(usd: str = "0.25", *, ago: timedelta = timedelta(0), **fields: str) -> TraceSummary:
+def asked(usd: str = "0.25", *, ago: timedelta = timedelta(0), **fields: Any) -> TraceSummary:
     """A question and its one call."""
     at = clock.now() - ago
     trace = TraceSummaryFactory.create(timestamp=at, total_ms=120, transform="hyde", **fields)
@@ -61,7 +64,27 @@ def test_the_page_shows_the_sums_and_that_they_are_equal(page: Client, url: str)
     assert "Every split adds up to the ledger." in text
     assert "simulated" in text and "(so far)" in text
     assert "claude-sonnet-4-6" in text and "hyde" in text and "m1-baseline" in text
-    assert "<svg" in text and "http://" not in text.replace("http://www.w3.org", "")
+    assert "http://" not in text.replace("http://www.w3.org", "")
+
+
+@pytest.mark.parametrize("url", PAGES)
+def test_every_chart_has_its_values_a_name_and_a_table_and_nothing_runs_inline(page: Client, url: str) -> None:
+    asked(degraded=["rerank_skipped"], prompt_version="v1")
+    asked(answer_cache="miss", tokens_in=10, cache_read=5)
+
+    text = text_of(page, url)
+
+    charts = re.findall(r'<canvas class="cost-chart" data-chart="([^"]+)" role="img" aria-label="([^"]+)"', text)
+    assert len(charts) == 13
+    for key, about in charts:
+        assert f'<script id="{key}" type="application/json">' in text
+        assert about.endswith("The figures are in the table that follows.")
+        after = text[text.index(f'data-chart="{key}"') :]
+        assert after.index("<table>") < after.find('<canvas class="cost-chart"', 1) % len(text)
+    body = text[text.index('<div class="costs">') :]
+    assert not re.search(r'<script(?! id="[^"]+" type="application/json")', body.split("</footer>")[0])
+    assert not re.search(r"<[^>]+ (?:on[a-z]+|style)=", body.split("</footer>")[0])
+    assert "unfold/js/chart/chart.js" in text and "costs.js" in text
 
 
 @pytest.mark.parametrize("url", PAGES)
@@ -150,18 +173,21 @@ def test_days_are_those_of_the_time_zone(page: Client, settings: LazySettings) -
     ]
 
 
-TABLES = ["daily", "by_model", "by_module", "by_query_type", "by_key", "by_prompt_version", "by_kind", "latency"]
+SPENT = ["daily", "hourly", "by_model", "by_module", "by_query_type", "by_key", "by_prompt_version", "by_kind"]
+COUNTED = ["latency", "latency_daily", "prompt_versions", "degraded", "degraded_daily", "by_status", "outages"]
 
 
-@pytest.mark.parametrize("name", [*TABLES, "degraded", "outages"])
+@pytest.mark.parametrize("name", [*SPENT, *COUNTED])
 def test_every_table_comes_as_csv(page: Client, name: str) -> None:
-    asked(degraded=["rerank_skipped"])  # type: ignore[arg-type]
+    asked(degraded=["rerank_skipped"], prompt_version="v1")
+    OutageFactory.create()
 
-    response = page.get(f"/admin/costs?csv={name}")
+    response = page.get(f"/admin/costs?days=2&csv={name}")
 
     assert response["Content-Type"].startswith("text/csv")
     rows = list(csv.DictReader(io.StringIO(response.content.decode())))
-    if name in TABLES[:-1]:
+    assert rows
+    if name in SPENT:
         assert sum(float(row["spend_usd"]) for row in rows) == 0.25
     assert page.get("/admin/costs?csv=secrets").status_code == 404
 
@@ -180,7 +206,7 @@ def test_every_link_leads_to_the_traces_or_calls_behind_it(page: Client) -> None
 
     assert all(page.get(url).status_code == 200 for url in urls)
     of_today = urlencode({"timestamp__gte": f"{mine.timestamp:%Y-%m-%dT00:00:00+00:00}"})
-    assert [listed(page, url) for url in urls if of_today in url] == [1]
+    assert {listed(page, url) for url in urls if of_today in url} == {1}
     assert {listed(page, url) for url in urls if "module=m1-baseline" in url or "prompt_version=v3" in url} <= {1}
     assert {listed(page, url) for url in urls if "transform=hyde" in url or "kind=ask" in url} == {2}
     assert {listed(page, url) for url in urls if "ledgerentry" in url} == {2}
@@ -194,20 +220,57 @@ def test_the_sidebar_leads_to_the_page(page: Client) -> None:
     assert 'href="/admin/costs"' in text_of(page, "/admin/")
 
 
-def test_a_line_breaks_at_gaps_and_leads_to_today_with_dashes() -> None:
-    chart = line_chart(
-        title="Rates",
-        labels=["a", "b", "c", "d", "e"],
-        series={"rate": [0.0, 1.0, None, 0.5, 0.5]},
-        form="{:.0%}",
-        urls=[""] * 5,
-        last_is_partial=True,
-        top=1.0,
+def test_each_number_leads_to_as_many_traces(page: Client) -> None:
+    fields: dict[str, Any]
+    for fields in (
+        {"answer_cache": "hit"},
+        {"answer_cache": "miss", "degraded": ["rerank_skipped"]},
+        {"degraded": ["rerank_skipped", "generation_timeout"]},
+        {"prompt_version": "v2"},
+        {"status": 402, "error": "budget_exceeded"},
+    ):
+        asked(**fields)
+    told = report(clock.now().date(), clock.now().date(), "simulated")
+    link = links(told, may_see_traces=True)
+
+    def traces(row: dict[str, Any]) -> int:
+        return listed(page, link(row))
+
+    by_way = {row["answers"]: row for row in told["latency_daily"]}
+    counted = {way: (row["count"], traces(row)) for way, row in by_way.items()}
+    assert counted == {"hit": (1, 1), "degraded": (2, 2), "full": (1, 1)}
+    for name, count in (("degraded", "answers"), ("degraded_daily", "answers"), ("by_status", "questions")):
+        assert [traces(row) for row in told[name]] == [row[count] for row in told[name]], name
+    assert [traces(row) for row in told["prompt_versions"]] == [1]
+    assert traces(told["hourly"][-1]) == told["hourly"][-1]["questions"] == 5
+
+
+def test_a_range_typed_into_the_list_is_of_the_time_zone(page: Client, settings: LazySettings) -> None:
+    settings.TIME_ZONE = "Asia/Kathmandu"
+    asked(ago=timedelta(days=40))
+    TraceSummaryFactory.create(timestamp=datetime(2026, 3, 1, 18, 14, tzinfo=UTC))
+    TraceSummaryFactory.create(timestamp=datetime(2026, 3, 1, 18, 15, tzinfo=UTC))  # midnight there
+    typed = {"timestamp_from_0": "2026-03-02", "timestamp_from_1": "00:00", "timestamp_to_0": "2026-03-02"}
+
+    assert listed(page, "/admin/rag/tracesummary/?" + urlencode(typed | {"timestamp_to_1": "23:59:59"})) == 1
+    assert (
+        listed(page, "/admin/costs/ledgerentry/?" + urlencode({"at_from_0": "2026-03-02", "at_from_1": "00:00"})) == 1
     )
 
-    (rate,) = chart.series
-    assert rate.lines == ("10.00,100.00 30.00,0.00",)
-    assert rate.dashed == "70.00,50.00 90.00,50.00"
-    assert len(rate.dots) == 4
-    assert (chart.top, chart.labels) == ("100%", ("a", "c", "e"))
-    assert [column.told for column in chart.columns][1:3] == ["rate 100%", "rate none"]
+
+def test_a_stack_has_nothing_where_a_day_has_none() -> None:
+    rows = [{"date": "a", "how": "x", "n": 2}, {"date": "c", "how": "y", "n": 1}, {"date": "c", "how": "x", "n": 3}]
+
+    assert stack(rows, ["a", "b", "c"], at="date", named="how", value="n") == [
+        Series("x", [2, 0, 3]),
+        Series("y", [0, 0, 1]),
+    ]
+
+
+def test_what_is_left_out_of_a_long_table_is_in_the_csv(page: Client) -> None:
+    for n in range(40):
+        asked(module="m6-production", prompt_version=f"v{n}")
+
+    assert "9 more rows in the CSV." in text_of(page, "/admin/costs")
+    rows = list(csv.DictReader(io.StringIO(text_of(page, "/admin/costs?csv=by_prompt_version"))))
+    assert {row["prompt_version"] for row in rows} == {"none", *(f"v{n}" for n in range(40))}
