@@ -1,0 +1,5 @@
+"""The settings with `/api/constant` (bench/constant.py) beside the site's own addresses."""
+
+from ragsite.settings import *  # noqa: F403
+
+ROOT_URLCONF = "bench.constant"
