@@ -34,7 +34,7 @@ def ingested(*, folder: Path, chunkers: Sequence[str], progress: Progress) -> In
     return build_next(
         row=row,
         documents=[as_parsed(document) for document in documents(folder)],
-        recipes=[recipe for name, recipe in RECIPES.items() if name in wanted],
+        recipes={name: recipe for name, recipe in RECIPES.items() if name in wanted},
         why=f"evaluation of the collection {folder.resolve().name}",
         progress=progress,
     )

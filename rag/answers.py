@@ -91,7 +91,9 @@ def outcome_of(told: dict[str, Any]) -> Outcome:
     answer = told["answer"]
     return Outcome(
         answer=Answer(**answer | {"citations": tuple(answer["citations"])}),
-        sources=tuple(Source(Passage(**source["passage"]), source["score"]) for source in told["sources"]),
+        sources=tuple(
+            Source(Passage(**source["passage"]), source["score"], source.get("found")) for source in told["sources"]
+        ),
         transform=told["transform"],
         degraded=tuple(told["degraded"]),
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from costs.ledger import Booking, book
 from rag import clock
-from rag.chunking.cutting import cut
+from rag.chunking.keys import parent_key
 from rag.embedding import LONGEST_TEXT, EmbedderSpec, batches
 from rag.errors import IndexOutdated
 from rag.models import Chunk, ChunkSet, CorpusVersion, Document, VectorIndex
@@ -23,10 +23,9 @@ from rag.retrieval.dense import VectorStore
 from rag.retrieval.lexical import LexicalIndex
 from rag.retrieval.lexical_files import build as build_lexical
 from rag.retrieval.lexical_files import directory_of
-from rag.values import ChunkRecipe, ParsedDocument, indexed_text, sha256
+from rag.values import ParsedDocument, indexed_text, sha256
 from rag.writers import Writers
 
-ROWS_AT_ONCE = 500
 WRITE_AT_ONCE = 1_000
 HEARTBEAT = timedelta(seconds=5)
 
@@ -48,6 +47,8 @@ class Build:
     store: VectorStore
     progress: Progress
     meter: Meter
+    receipt: str = ""
+    """under which what it costs is booked; empty: as the ingest of the version"""
     booked: int = 0
     embedded: int = 0
     reused: int = 0
@@ -64,7 +65,8 @@ class Build:
     def book_attempts(self) -> None:
         """Book what was spent since the last call: a crash loses at most one batch."""
         fresh = self.meter.attempts[self.booked :]
-        booking = Booking(trace_id=f"ingest-{self.version.pk}", kind="ingest", corpus=self.version.corpus.slug)
+        receipt = self.receipt or f"ingest-{self.version.pk}"
+        booking = Booking(trace_id=receipt, kind="ingest", corpus=self.version.corpus.slug)
         book(attempts=fresh, booking=booking, first=self.booked)
         self.booked += len(fresh)
 
@@ -82,47 +84,6 @@ def save_documents(build: Build, documents: Sequence[ParsedDocument]) -> list[Do
         for document in documents
     ]
     return Document.objects.bulk_create(rows, batch_size=100)
-
-
-def save_chunks(
-    build: Build, rows: Sequence[Document], documents: Sequence[ParsedDocument], recipe: ChunkRecipe
-) -> ChunkSet:
-    """Cut every document and store the pieces, numbered through the version in order."""
-    chunk_set = ChunkSet.objects.create(
-        version=build.version, chunker=recipe.chunker, size=recipe.size, overlap=recipe.overlap
-    )
-    position = 0
-    for chunk in in_batches(_chunks(chunk_set, rows, documents, recipe, build), ROWS_AT_ONCE):
-        for row in chunk:
-            row.position = position
-            position += 1
-        Chunk.objects.bulk_create(chunk)
-    chunk_set.count = position
-    chunk_set.save(update_fields=["count"])
-    return chunk_set
-
-
-def _chunks(
-    chunk_set: ChunkSet,
-    rows: Sequence[Document],
-    documents: Sequence[ParsedDocument],
-    recipe: ChunkRecipe,
-    build: Build,
-) -> Iterator[Chunk]:
-    for number, (row, document) in enumerate(zip(rows, documents, strict=True), 1):
-        for draft in cut(document=document, recipe=recipe):
-            heading = draft.heading[:1000]
-            yield Chunk(
-                chunk_set=chunk_set,
-                document=row,
-                key=draft.key,
-                heading=heading,
-                text=draft.text,
-                start=draft.start,
-                end=draft.end,
-                sha256=sha256(indexed_text(heading=heading, text=draft.text)),
-            )
-        build.tell(f"cutting ({recipe.chunker})", number, len(rows))
 
 
 def in_batches(items: Iterator[T], size: int) -> Iterator[list[T]]:
@@ -238,15 +199,23 @@ def _digests(chunk_set_id: int, wanted: set[str]) -> dict[str, str]:
 def _embedded(build: Build, missing: dict[str, str], spec: EmbedderSpec, embedder: Embedder, steps: Steps) -> Vectors:
     digests = iter(missing)
     vectors: Vectors = {}
-    for texts in batches([text[:LONGEST_TEXT] for text in missing.values()]):
+    for found in embedded(build, list(missing.values()), spec, embedder):
+        vectors.update(zip(islice(digests, len(found)), found, strict=True))
+        steps.more(len(found))
+    return vectors
+
+
+def embedded(
+    build: Build, texts: Sequence[str], spec: EmbedderSpec, embedder: Embedder
+) -> Iterator[NDArray[np.float32]]:
+    """The vectors of the texts in order, request by request, each booked."""
+    for batch in batches([text[:LONGEST_TEXT] for text in texts]):
         try:
-            reply = embedder.send(EmbedRequest(spec.model, texts, "document", spec.dimensions))
+            reply = embedder.send(EmbedRequest(spec.model, batch, "document", spec.dimensions))
         finally:
             build.book_attempts()
-        vectors.update(zip(islice(digests, len(texts)), np.asarray(reply.vectors, dtype=np.float32), strict=True))
-        build.embedded += len(texts)
-        steps.more(len(texts))
-    return vectors
+        build.embedded += len(batch)
+        yield np.asarray(reply.vectors, dtype=np.float32)
 
 
 def index_words(chunk_set: ChunkSet, *, root: Path, analyzer: Analyzer) -> None:
@@ -259,6 +228,8 @@ def verify(build: Build, chunk_set: ChunkSet, *, root: Path, analyzer: Analyzer)
     lexical = LexicalIndex.open(directory_of(root=root, chunk_set_id=chunk_set.pk), analyzer=analyzer)
     if lexical.count != rows:
         raise VerificationFailed(f"{chunk_set}: {rows} rows, but {lexical.count} in the BM25 index")
+    if chunk_set.parent_size:
+        verify_parents(chunk_set)
     probe = chunk_set.chunks.order_by("position").first()
     for index in chunk_set.vector_indexes.all():
         stored = build.store.count(index.collection)
@@ -266,6 +237,16 @@ def verify(build: Build, chunk_set: ChunkSet, *, root: Path, analyzer: Analyzer)
             raise VerificationFailed(f"{index}: {rows} rows, but {stored} vectors")
         if probe is not None:
             smoke(build.store, index, probe.key)
+
+
+def verify_parents(chunk_set: ChunkSet) -> None:
+    """What is found must have something that is sent in its place, and nothing be there that is never found."""
+    named = {parent_key(key) for key in chunk_set.chunks.values_list("key", flat=True).iterator()}
+    stored = set(chunk_set.parents.values_list("key", flat=True).iterator())
+    if named != stored:
+        raise VerificationFailed(
+            f"{chunk_set}: {len(named - stored)} parents are missing, {len(stored - named)} are childless"
+        )
 
 
 def smoke(store: VectorStore, index: VectorIndex, key: str) -> None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from rag.errors import NoEmbedding, ProviderError
 from rag.generate import packed
-from rag.modules import AUTO, Module
+from rag.modules import AUTO, RECIPES, Module
 from rag.parts import DenseIndex, Parts, degrade
 from rag.providers.contracts import EmbedRequest, RerankRequest
-from rag.retrieval.fusion import reciprocal_rank_fusion
+from rag.retrieval.fusion import reciprocal_rank_fusion, relative_score_fusion
+from rag.retrieval.parents import as_sent, best_children, found_children
 from rag.trace import Trace
 from rag.transforms import simple
 from rag.values import Hit, Passage, Searches, Source, indexed_text
@@ -23,7 +24,10 @@ COMPARED = 5
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """What the searches found: a ranking for each in each index, and all of them fused."""
+    """What the searches found: a ranking for each in each index, and all of them fused.
+
+    Where chunks have parents, `dense` and `lexical` hold the best child of each, and `fused` the parents, which are sent.
+    """
 
     searches: Searches
     dense: tuple[tuple[Hit, ...], ...]
@@ -36,7 +40,12 @@ class Retrieval:
         """
         if not self.dense or not self.lexical or len(self.dense[0]) < 2 * COMPARED:
             return 0
-        return len(best_keys(self.dense[0]) & best_keys(self.lexical[0]))
+        vectors, words = as_sent((self.dense[0], self.lexical[0]))
+        return len(best_keys(vectors) & best_keys(words))
+
+    def found(self) -> dict[str, str]:
+        """What is sent -> the smaller chunk that was found in its place; empty where chunks have no parents."""
+        return found_children((*self.dense, *self.lexical))
 
 
 def best_keys(ranking: Sequence[Hit]) -> set[str]:
@@ -77,17 +86,26 @@ def searched_as(question: str, parts: Parts, trace: Trace) -> Searches:
 
 
 def retrieved(searches: Searches, parts: Parts, trace: Trace) -> Retrieval:
-    """Candidates of all searches in all indexes, fused by reciprocal rank where there is more than one ranking."""
+    """Candidates of all searches in all indexes, fused where there is more than one ranking."""
     module = parts.module
     note_searches(searches, trace)
+    siblings = RECIPES[module.chunker].children_per_parent
     vectors, index = embedded(searches, parts, trace)
     with trace.step("vector"):
-        dense = index.search(vectors=vectors, limit=module.vector_candidates)
+        wanted = module.vector_candidates
+        dense = candidates(index.search(vectors=vectors, limit=wanted * siblings), wanted, siblings)
     lexical: tuple[tuple[Hit, ...], ...] = ()
     if parts.lexical is not None and module.bm25_candidates:
         with trace.step("bm25"):
-            lexical = tuple(parts.lexical.search(query=each, limit=module.bm25_candidates) for each in searches.lexical)
-    return Retrieval(searches, dense, lexical, fused((*dense, *lexical), module))
+            wanted = module.bm25_candidates
+            words = tuple(parts.lexical.search(query=each, limit=wanted * siblings) for each in searches.lexical)
+            lexical = candidates(words, wanted, siblings)
+    return Retrieval(searches, dense, lexical, fused(as_sent(dense), as_sent(lexical), module))
+
+
+def candidates(rankings: tuple[tuple[Hit, ...], ...], limit: int, siblings: int) -> tuple[tuple[Hit, ...], ...]:
+    """The candidates: of chunks with a parent the best of each."""
+    return rankings if siblings == 1 else tuple(best_children(ranking, limit=limit) for ranking in rankings)
 
 
 def note_searches(searches: Searches, trace: Trace) -> None:
@@ -128,13 +146,21 @@ def embedded_elsewhere(
         raise NoEmbedding(message, provider=second_error.provider) from second_error
 
 
-def fused(rankings: Sequence[Sequence[Hit]], module: Module) -> tuple[Hit, ...]:
+def fused(dense: Sequence[Sequence[Hit]], lexical: Sequence[Sequence[Hit]], module: Module) -> tuple[Hit, ...]:
+    """One ranking of the `fused_candidates` best; the only ranking there is stays as it is."""
+    rankings = (*dense, *lexical)
     if len(rankings) == 1:
         return tuple(rankings[0])
-    order = reciprocal_rank_fusion(
-        rankings=[[hit.key for hit in ranking] for ranking in rankings], k=module.rrf_k, limit=module.fused_candidates
-    )
+    weights = [module.dense_weight] * len(dense) + [module.lexical_weight] * len(lexical)
+    order = by_fusion(rankings, weights, module)
     return tuple(Hit(hit.key, round(hit.score, 8)) for hit in order)
+
+
+def by_fusion(rankings: Sequence[Sequence[Hit]], weights: Sequence[float], module: Module) -> tuple[Hit, ...]:
+    if module.fusion == "scores":
+        return relative_score_fusion(rankings=rankings, weights=weights, limit=module.fused_candidates)
+    keys = [[hit.key for hit in ranking] for ranking in rankings]
+    return reciprocal_rank_fusion(rankings=keys, k=module.rrf_k, weights=weights, limit=module.fused_candidates)
 
 
 def best_of(rankings: Sequence[Sequence[Hit]]) -> tuple[Hit, ...]:
@@ -156,7 +182,8 @@ def ranked(question: str, retrieval: Retrieval, parts: Parts, trace: Trace) -> t
             trace.economies = (*trace.economies, "rerank")
         else:
             kept = reranked_or_fused(question, kept, live, parts, trace)
-    return tuple(Source(live[hit.key], hit.score) for hit in kept[: module.top_k])
+    found = retrieval.found()
+    return tuple(Source(live[hit.key], hit.score, found.get(hit.key)) for hit in kept[: module.top_k])
 
 
 def reranked_or_fused(

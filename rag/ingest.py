@@ -3,7 +3,6 @@
 A crash at any point leaves the active version serving; the next ingest takes over and embeds nothing twice.
 """
 
-import hashlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ from django.core.exceptions import ValidationError
 
 from rag import building, clock, corpora, provider_stack, wiring
 from rag.building import Build, Progress
+from rag.chunk_rows import save_chunks
 from rag.embedding import EmbedderSpec
-from rag.errors import IngestRefused
+from rag.errors import CorpusNotReady, IngestRefused, UnknownCorpus
 from rag.models import ChunkSet, Corpus, CorpusVersion, Document, corpus_name
-from rag.modules import RECIPES
+from rag.modules import RECIPES, read_recipes
 from rag.providers import factory
 from rag.providers.contracts import Embedder
 from rag.providers.metered import Meter
@@ -26,14 +26,22 @@ from rag.reading.documents import read_document
 from rag.reading.errors import NoDocuments, UnreadableDocument
 from rag.reading.folders import find_documents
 from rag.reading.limits import MIB, ReadingLimits
-from rag.values import ChunkRecipe, ParsedDocument, sha256
+from rag.values import ParsedDocument
+from rag.version_content import (
+    Recipes,
+    chosen_recipes,
+    counts,
+    fingerprint_of,
+    held_recipes,
+    is_whole,
+    refuse_other_embedders,
+)
 from rag.writers import Writers
 
 log = logging.getLogger(__name__)
 
 POLICY = RetryPolicy(attempts=6, base_s=1.0, cap_s=30.0, patience_s=60.0)
 LONGEST_SOURCE = 400
-CUTTING = "1"  # raise it when chunkers cut differently, so that an unchanged folder is cut again
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +73,7 @@ def ingest(
     *,
     path: Path,
     corpus: str,
-    chunkers: Sequence[str] = tuple(RECIPES),
+    chunkers: Sequence[str] | None = None,
     add: bool = False,
     url_template: str | None = None,
     who_id: int | None = None,
@@ -73,10 +81,11 @@ def ingest(
 ) -> IngestReport:
     """Ingest a file or folder as the next version of a corpus; with `add`, beside the documents it has.
 
+    `chunkers` are names of recipes; None: those that some module reads, which a version that holds more has too.
     Raises IngestRefused (nothing readable, a build in progress, an unknown chunker), ProviderError, IndexUnavailable,
     VerificationFailed. Files that cannot be read are named in the report and the rest goes on.
     """
-    recipes = chosen_recipes(chunkers)
+    recipes = chosen_recipes(read_recipes(corpus) if chunkers is None else chunkers)
     documents, bad = read_all(path, progress)
     row = corpus_row(corpus, url_template)
     return build_next(
@@ -84,8 +93,41 @@ def ingest(
         documents=with_existing(row, documents) if add else documents,
         bad=bad,
         recipes=recipes,
+        or_more=chunkers is None,
         why=f"ingest of {path.name or path}",
         who_id=who_id,
+        progress=progress,
+    )
+
+
+def cut_also(
+    *, corpus: str, chunkers: Sequence[str], why: str = "more chunkers", progress: Progress = silent
+) -> IngestReport:
+    """See to it that the active version of a corpus is cut by these recipes too: nothing is done where it is; else a next
+    version is built of the same documents, with the chunk sets that there are and the new ones.
+
+    Raises UnknownCorpus, CorpusNotReady, IndexOutdated where it was embedded by others than the settings name (all of it would
+    have to be embedded anew), and what `ingest` raises.
+    """
+    wanted = chosen_recipes(chunkers)
+    row = Corpus.objects.select_related("active_version").filter(slug=corpus).first()
+    if row is None:
+        raise UnknownCorpus(f"there is no corpus {corpus!r}: ingest documents into it first")
+    if row.active_version is None:
+        raise CorpusNotReady(f"the corpus {corpus!r} has no active version yet: ingest documents into it first")
+    held = held_recipes(row.active_version)
+    documents = with_existing(row, [])
+    if wanted.keys() <= held.keys():
+        return IngestReport(
+            corpus, row.active_version.label, True, len(documents), counts(row.active_version), 0, 0, ()
+        )
+    refuse_other_embedders(row.active_version)
+    return build_next(
+        row=row,
+        documents=documents,
+        recipes={name: recipe for name, recipe in RECIPES.items() if name in held or name in wanted},
+        bad=tuple(BadFile(**file) for file in row.active_version.bad_files),
+        why=why,
         progress=progress,
     )
 
@@ -94,24 +136,27 @@ def build_next(
     *,
     row: Corpus,
     documents: Sequence[ParsedDocument],
-    recipes: Sequence[ChunkRecipe],
+    recipes: Recipes,
     why: str,
+    or_more: bool = False,
     bad: tuple[BadFile, ...] = (),
     who_id: int | None = None,
     progress: Progress = silent,
 ) -> IngestReport:
-    """The documents, already read, as the next version of a corpus, unless the active one holds exactly them.
+    """The documents, already read, as the next version of a corpus, unless the active one holds exactly them; with `or_more` it
+    may be cut by other recipes besides.
 
     Raises what `ingest` raises, but for files.
     """
     corpus, specs = row.slug, provider_stack.ingest_embedders()
-    fingerprint = fingerprint_of(documents, recipes, specs)
     active = row.active_version
-    if active is not None and active.fingerprint == fingerprint and is_whole(active):
+    held = held_recipes(active) if active else {}
+    same = held if or_more and recipes.keys() <= held.keys() else recipes
+    if active and active.fingerprint == fingerprint_of(documents, same, specs) and is_whole(active):
         return IngestReport(corpus, active.label, True, len(documents), counts(active), 0, 0, bad)
     version = corpora.claim(corpus=row, now=clock.now())
     build = Build(version, wiring.build_store(), progress, Meter(prices=wiring.latest_prices(), now=clock.now))
-    finish(build, documents, recipes, specs, fingerprint, bad)
+    finish(build, documents, recipes, specs, bad)
     corpora.activate(version=version, who_id=who_id, why=why)
     pruned = corpora.prune(
         corpus=row, keep=settings.KEEP_CORPUS_VERSIONS, store=build.store, bm25_root=Path(settings.BM25_DIR)
@@ -119,13 +164,6 @@ def build_next(
     return IngestReport(
         corpus, version.label, False, len(documents), counts(version), build.embedded, build.reused, bad, tuple(pruned)
     )
-
-
-def chosen_recipes(chunkers: Sequence[str]) -> tuple[ChunkRecipe, ...]:
-    unknown = [name for name in chunkers if name not in RECIPES]
-    if unknown or not chunkers:
-        raise IngestRefused(f"unknown chunker {', '.join(unknown) or '(none)'}; known: {', '.join(RECIPES)}")
-    return tuple(RECIPES[name] for name in dict.fromkeys(chunkers))
 
 
 def read_all(path: Path, progress: Progress) -> tuple[list[ParsedDocument], tuple[BadFile, ...]]:
@@ -180,38 +218,11 @@ def with_existing(row: Corpus, documents: list[ParsedDocument]) -> list[ParsedDo
     return [merged[source] for source in sorted(merged)]
 
 
-def fingerprint_of(
-    documents: Sequence[ParsedDocument], recipes: Sequence[ChunkRecipe], specs: Sequence[EmbedderSpec]
-) -> str:
-    """SHA-256 over everything that a version depends on: the same fingerprint, the same version."""
-    digest = hashlib.sha256(f"{CUTTING}|{wiring.ANALYZER.fingerprint}".encode())
-    for recipe in recipes:
-        digest.update(repr(recipe).encode())
-    for spec in specs:
-        digest.update(spec.identity().encode())
-    for document in sorted(documents, key=lambda document: document.source):
-        digest.update(f"{document.source}\0{document.title}\0{document.markup}\0{sha256(document.text)}\0".encode())
-    return digest.hexdigest()
-
-
-def is_whole(version: CorpusVersion) -> bool:
-    """Whether every collection of the version is still there with all its vectors."""
-    store = wiring.build_store()
-    names = store.names()
-    indexes = [index for chunk_set in version.chunk_sets.all() for index in chunk_set.vector_indexes.all()]
-    return all(index.collection in names and store.count(index.collection) == index.count for index in indexes)
-
-
-def counts(version: CorpusVersion) -> dict[str, int]:
-    return dict(version.chunk_sets.values_list("chunker", "count"))
-
-
 def finish(
     build: Build,
     documents: Sequence[ParsedDocument],
-    recipes: Sequence[ChunkRecipe],
+    recipes: Recipes,
     specs: Sequence[EmbedderSpec],
-    fingerprint: str,
     bad: Sequence[BadFile],
 ) -> None:
     """Fill and verify the version; whatever interrupts it leaves the version failed and says why."""
@@ -222,18 +233,17 @@ def finish(
         corpora.fail(version=version, error=f"{type(error).__name__}: {error}", now=clock.now())
         raise
     version.state = CorpusVersion.State.READY
-    version.fingerprint = fingerprint
+    version.fingerprint = fingerprint_of(documents, recipes, specs)
     version.bad_files = [{"source": file.source, "reason": file.reason} for file in bad]
     version.finished_at = clock.now()
     version.save()
 
 
-def fill(
-    build: Build, documents: Sequence[ParsedDocument], recipes: Sequence[ChunkRecipe], specs: Sequence[EmbedderSpec]
-) -> None:
+def fill(build: Build, documents: Sequence[ParsedDocument], recipes: Recipes, specs: Sequence[EmbedderSpec]) -> None:
     root = Path(settings.BM25_DIR)
     rows = building.save_documents(build, documents)
-    chunk_sets = [building.save_chunks(build, rows, documents, recipe) for recipe in recipes]
+    sentences = (specs[0], document_embedder(build, specs[0]))
+    chunk_sets = [save_chunks(build, rows, documents, named, sentences) for named in recipes.items()]
     if not any(chunk_set.count for chunk_set in chunk_sets):
         raise IngestRefused("the documents hold no text that could be cut into chunks")
     fill_indexes(build, chunk_sets, specs)
@@ -242,11 +252,15 @@ def fill(
 
 
 def fill_indexes(build: Build, chunk_sets: Sequence[ChunkSet], specs: Sequence[EmbedderSpec]) -> None:
-    """Vectors are written in the background while the next are embedded, and while the BM25 indexes are compiled."""
+    """Vectors are written in the background while the next are embedded, and while the BM25 indexes are compiled.
+
+    A chunk set's are all written before the next begins, which may read them: different chunkers often make the same chunk.
+    """
     embedders = {spec: document_embedder(build, spec) for spec in specs}
     writers = Writers(build.store, len(specs))
     try:
         for chunk_set in chunk_sets:
+            writers.settle()
             building.index_vectors(build, chunk_set, embedders, writers)
         for chunk_set in chunk_sets:
             building.index_words(chunk_set, root=Path(settings.BM25_DIR), analyzer=wiring.ANALYZER)

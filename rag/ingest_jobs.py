@@ -12,7 +12,6 @@ from rag.building import VerificationFailed
 from rag.errors import RagError
 from rag.ingest import IngestReport, ingest
 from rag.models import CorpusVersion, IngestJob
-from rag.modules import RECIPES
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ def run(*, job_id: int) -> None:
         report = ingest(
             path=Path(job.path) if job.path else upload_folder(job_id),
             corpus=job.corpus_slug,
-            chunkers=job.chunkers.split(",") if job.chunkers else tuple(RECIPES),
+            chunkers=job.chunkers.split(",") if job.chunkers else None,
             add=job.add,
             who_id=job.asked_by_id,
             progress=Reporter(job_id).report,

@@ -10,6 +10,32 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 
+from rag.rollup_models import LatencyRollup, Rollup, RollupState, Span
+
+__all__ = [
+    "ApiKey",
+    "Chunk",
+    "ChunkSet",
+    "Corpus",
+    "CorpusActivation",
+    "CorpusVersion",
+    "Document",
+    "Forgetting",
+    "IngestJob",
+    "LatencyRollup",
+    "Outage",
+    "ParentChunk",
+    "Rollup",
+    "RollupState",
+    "Session",
+    "Span",
+    "TraceSummary",
+    "Turn",
+    "TurnsOfMeaning",
+    "VectorIndex",
+    "corpus_name",
+]
+
 corpus_name = RegexValidator(r"^[a-z0-9][a-z0-9-]{0,38}[a-z0-9]\Z", "2 to 40 of a-z, 0-9 and -, not at the ends")
 
 
@@ -18,7 +44,10 @@ class Corpus(models.Model):
 
     slug = models.CharField(max_length=40, unique=True, validators=[corpus_name])
     url_template = models.CharField(
-        max_length=300, blank=True, help_text="link of a source; {source} and {slug} are replaced. Empty: no link."
+        max_length=300,
+        blank=True,
+        validators=[RegexValidator(r"^(https?://|/)", "A link begins with https://, http:// or /")],
+        help_text="link of a source; {source} and {slug} are replaced. Empty: no link.",
     )
     active_version = models.ForeignKey(
         "CorpusVersion", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
@@ -27,6 +56,7 @@ class Corpus(models.Model):
 
     class Meta:
         verbose_name_plural = "corpora"
+        permissions = [("ask_corpus", "Can ask questions, which costs money")]
 
     def __str__(self) -> str:
         return self.slug
@@ -102,9 +132,10 @@ class ChunkSet(models.Model):
     """All chunks of one version under one recipe. A version holds one set for every recipe that modules ask for."""
 
     version = models.ForeignKey(CorpusVersion, on_delete=models.CASCADE, related_name="chunk_sets")
-    chunker = models.CharField(max_length=20)
+    chunker = models.CharField(max_length=20, help_text="the name of the recipe")
     size = models.PositiveIntegerField()
     overlap = models.PositiveIntegerField()
+    parent_size = models.PositiveIntegerField(default=0, help_text="0: what is found is sent itself")
     count = models.PositiveIntegerField(default=0)
 
     class Meta:
@@ -115,7 +146,7 @@ class ChunkSet(models.Model):
 
 
 class Chunk(models.Model):
-    """A piece of a document, with its character span there. `sha256` is of what was embedded (`embedded_text`)."""
+    """A piece of a document, with its character span there. `sha256` is of what was embedded (`indexed_text`)."""
 
     chunk_set = models.ForeignKey(ChunkSet, on_delete=models.CASCADE, related_name="chunks", db_index=False)
     document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="chunks")
@@ -140,6 +171,47 @@ class Chunk(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class ParentChunk(models.Model):
+    """What is sent to the model where one of its parts is found: the chunks whose keys are its own followed by `.m`.
+
+    It is in no index.
+    """
+
+    chunk_set = models.ForeignKey(ChunkSet, on_delete=models.CASCADE, related_name="parents", db_index=False)
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=500)
+    heading = models.CharField(max_length=1000)
+    text = models.TextField()
+    start = models.PositiveIntegerField()
+    end = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [
+            # also serves the look-up of what was found
+            models.UniqueConstraint(fields=["chunk_set", "key"], name="one_parent_per_key"),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class TurnsOfMeaning(models.Model):
+    """How far the text of one document turns at each gap between its sentences, as one embedder measured it: kept so that the
+    same text is not embedded again to be cut.
+    """
+
+    chunk_set = models.ForeignKey(ChunkSet, on_delete=models.CASCADE, related_name="turns_of_meaning")
+    document = models.ForeignKey(Document, on_delete=models.CASCADE, related_name="+")
+    embedder = models.CharField(max_length=200)
+    distances = models.JSONField(help_text="key of the gap -> distance")
+
+    class Meta:
+        verbose_name_plural = "turns of meaning"
+
+    def __str__(self) -> str:
+        return f"{self.document} by {self.embedder}"
 
 
 class VectorIndex(models.Model):
@@ -177,7 +249,7 @@ class IngestJob(models.Model):
     corpus_slug = models.CharField("corpus", max_length=40, validators=[corpus_name])
     path = models.CharField(max_length=500, blank=True, help_text="a file or folder on the server; empty for an upload")
     add = models.BooleanField("keep the corpus's other documents", default=False)
-    chunkers = models.CharField(max_length=100, blank=True)
+    chunkers = models.CharField(max_length=200, blank=True)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     progress = models.CharField(max_length=200, blank=True)
     version = models.ForeignKey(CorpusVersion, null=True, blank=True, on_delete=models.SET_NULL)
@@ -208,6 +280,7 @@ class ApiKey(models.Model):
     prefix = models.CharField(max_length=12, unique=True, editable=False)
     secret_sha256 = models.CharField(max_length=64, editable=False)
     scopes = models.JSONField(default=list)
+    corpora = models.JSONField(default=list, blank=True, help_text="the only ones it may ask about; none: all")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
@@ -230,6 +303,10 @@ class ApiKey(models.Model):
     def matches(self, secret: str) -> bool:
         """Constant-time comparison with the stored hash."""
         return hmac.compare_digest(self.secret_sha256, hashlib.sha256(secret.encode()).hexdigest())
+
+    def may_use(self, corpus: str) -> bool:
+        """Whether the corpus of that name, or what was asked of it, is for this key."""
+        return not self.corpora or corpus in self.corpora
 
     def refusal(self, now: datetime) -> str | None:
         """Why the key must not be used now, or None."""
@@ -292,6 +369,10 @@ class TraceSummary(models.Model):
         indexes = [
             # the newest first, and a range of days
             models.Index(fields=["-timestamp"], name="trace_newest"),
+            # what was asked of a prompt version that is no longer asked
+            models.Index(fields=["prompt_version", "-timestamp"], name="trace_of_prompt"),
+            # what was refused or failed in one way: a few among all
+            models.Index(fields=["status", "-timestamp"], condition=~models.Q(status=200), name="trace_not_ok"),
         ]
 
     def __str__(self) -> str:
@@ -327,6 +408,7 @@ class Outage(models.Model):
             # the newest first
             models.Index(fields=["-started_at"], name="outage_newest"),
         ]
+        permissions = [("run_drill", "Can run the drill, which breaks the sandbox's providers for a while")]
 
     def __str__(self) -> str:
         return f"{self.provider} from {self.started_at:%Y-%m-%d %H:%M:%S}"

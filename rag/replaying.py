@@ -3,17 +3,22 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import QuerySet
+
 from prompts.texts import PromptText
 from prompts.versions import UnknownPromptVersion, text_of
 from rag import wiring
 from rag.errors import RagError
 from rag.generate import generation_request
-from rag.models import Chunk, ChunkSet, Turn
+from rag.models import ChunkSet, Turn
 from rag.modules import MODULES
 from rag.retrieval.passages import StoredPassages
 from rag.sessions import conversation_of
 from rag.trace_reading import find_line
 from rag.values import Caller, Conversation, Passage, Question, sha256
+
+PINNING = frozenset({"eval", "try"})
+"""kinds of questions that name the version of the answer prompt, so that it does not matter to them which one is active"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,18 +106,9 @@ def conversation_differences(line: dict[str, Any]) -> list[Difference]:
 
 def stored_passages(line: dict[str, Any]) -> dict[str, Passage]:
     """The passages of the corpus version that answered, as they stand in the rows."""
-    rows = Chunk.objects.filter(
-        chunk_set__version__corpus__slug=line["corpus"],
-        chunk_set__version__number=int((line["corpus_version"] or "v0").removeprefix("v")),
-        chunk_set__chunker=line["chunker"],
-        key__in=[source["id"] for source in line["sources"]],
-    ).select_related("document")
-    return {
-        row.key: Passage(
-            row.key, row.document.title, row.heading, row.text, None, row.start, row.end, row.document.source
-        )
-        for row in rows
-    }
+    chunk_set = chunk_sets_of(line).first()
+    keys = [source["id"] for source in line["sources"]]
+    return StoredPassages(chunk_set_id=chunk_set.pk, url_template="").load(keys) if chunk_set else {}
 
 
 def rebuilt_sha256(line: dict[str, Any]) -> str:
@@ -138,14 +134,15 @@ def conversation_before(line: dict[str, Any]) -> Conversation | None:
     if not line.get("session_id"):
         return None
     turns = Turn.objects.filter(session_id=line["session_id"], number__lt=line["turn"]).order_by("number")
-    chunk_set = chunk_set_of(line)
+    chunk_set = chunk_sets_of(line).get()
     return conversation_of(list(turns), chunk_set.pk, StoredPassages(chunk_set_id=chunk_set.pk, url_template=""))
 
 
-def chunk_set_of(line: dict[str, Any]) -> ChunkSet:
-    return ChunkSet.objects.get(
+def chunk_sets_of(line: dict[str, Any]) -> QuerySet[ChunkSet]:
+    """The one that answered, unless it is gone."""
+    return ChunkSet.objects.filter(
         version__corpus__slug=line["corpus"],
-        version__number=int(line["corpus_version"].removeprefix("v")),
+        version__number=int((line["corpus_version"] or "v0").removeprefix("v")),
         chunker=line["chunker"],
     )
 
@@ -157,7 +154,8 @@ def todays_differences(line: dict[str, Any]) -> list[Difference]:
     try:
         transform, top_k = line["config"]["transform"], line["config"]["top_k"]
         asker = Caller(line["api_key_id"], line["user_id"]).asker(line["session_id"])
-        question = Question(line["query"], line["corpus"], line["module"], transform, top_k)
+        version = line["prompt_version"] if line["kind"] in PINNING else None
+        question = Question(line["query"], line["corpus"], line["module"], transform, top_k, prompt_version=version)
         wired = wiring.parts_for(question, asker=asker)
     except RagError as error:
         return [Difference("service", "answered", str(error))]

@@ -179,8 +179,10 @@ def hits(found: Sequence[Hit]) -> list[dict[str, Any]]:
 
 
 def source_line(source: Source) -> dict[str, Any]:
+    """`found`: the smaller chunk in whose place the source was sent, where there is one."""
     passage = source.passage
-    return {"id": passage.key, "title": passage.title, "score": source.score, "sha256": sha256(passage.text)}
+    told = {"id": passage.key, "title": passage.title, "score": source.score, "sha256": sha256(passage.text)}
+    return told if source.found is None else told | {"found": source.found}
 
 
 def attempt_line(attempt: Attempt) -> dict[str, Any]:

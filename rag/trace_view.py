@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from rag.chunking.keys import parent_key
 from rag.generate import BRACKETED
 from rag.values import Passage, sha256
 
@@ -33,7 +34,8 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """`group` is the same for a chunk in every stage; `source` its number among the sources, if it became one.
+    """`group` is the same for a chunk in every stage, and for what is sent in its place; `source` the number of that among the
+    sources, if it became one.
 
     `document` and `place` are the two halves of the chunk's id, `key`.
     """
@@ -68,12 +70,14 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class SeenSource:
-    """A source as the model saw it. `state` is `same`, `changed` or `gone`, compared with the rows of today. `sent` is false
-    for one that an earlier turn of the conversation had brought.
+    """A source as the model saw it; `found` is the smaller chunk that led to it, where there is one. `state` is `same`,
+    `changed` or `gone`, compared with the rows of today. `sent` is false for one that an earlier turn of the conversation had
+    brought.
     """
 
     number: int
     key: str
+    found: str | None
     title: str
     score: str
     state: str
@@ -145,9 +149,11 @@ def segments(answer: str, numbers: Mapping[str, int]) -> tuple[Segment, ...]:
 
 
 def groups_of(line: Line) -> dict[str, int]:
-    """A small number for every chunk that any stage saw: ids come from documents and must not end up in markup."""
+    """A small number for every chunk that any stage saw, that of its parent where it has one: ids come from documents and must
+    not end up in markup.
+    """
     lists = [line.get(field) or () for field, _, _ in STAGES] + [line.get("sources") or ()]
-    keys = dict.fromkeys(hit["id"] for hits in lists for hit in hits)
+    keys = dict.fromkeys(parent_key(hit["id"]) for hits in lists for hit in hits)
     return {key: number for number, key in enumerate(keys)}
 
 
@@ -170,9 +176,9 @@ def candidate(
         document=document,
         place=place,
         score=score(hit["score"]),
-        group=groups[key],
-        source=numbers.get(key),
-        cited=key in cited,
+        group=groups[parent_key(key)],
+        source=numbers.get(parent_key(key)),
+        cited=parent_key(key) in cited,
     )
 
 
@@ -185,6 +191,7 @@ def seen_sources(line: Line, live: Mapping[str, Passage], groups: Mapping[str, i
         yield SeenSource(
             number=number,
             key=source["id"],
+            found=source.get("found"),
             title=(passage.heading if passage else "") or source["title"],
             score=score(source["score"]),
             state=state_of(passage, source["sha256"]),

@@ -23,19 +23,35 @@ class ParsedDocument:
 
 @dataclass(frozen=True, slots=True)
 class ChunkRecipe:
-    """How documents are cut. `size` and `overlap` are characters."""
+    """How documents are cut, and by which chunker. `size` and `overlap` are characters.
+
+    With a `parent_size` the chunks are small ones to be found, and what is sent in their place are the larger pieces of at most
+    so many characters that they were cut from.
+    """
 
     chunker: str
     size: int
     overlap: int = 0
+    parent_size: int = 0
+
+    @property
+    def sent_size(self) -> int:
+        """How many characters a source has at most."""
+        return self.parent_size or self.size
+
+    @property
+    def children_per_parent(self) -> int:
+        """About how many chunks one source is found by."""
+        return max(1, -(-self.sent_size // self.size))
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkDraft:
     """A piece of a document: `text == document.text[start:end]`.
 
-    `key` is `source/slug#n`, the same for the same text and recipe. `heading` is the path of headings above the piece,
-    joined by ` > `, empty where the recipe ignores structure.
+    `key` is `source/slug#n`, the same for the same text and recipe; that of a piece with a `parent`, which is sent in its
+    place, is the parent's followed by `.m`. `heading` is the path of headings above the piece, joined by ` > `, empty where
+    the recipe ignores structure.
     """
 
     key: str
@@ -43,6 +59,7 @@ class ChunkDraft:
     heading: str
     start: int
     end: int
+    parent: "ChunkDraft | None" = None
 
 
 def indexed_text(*, heading: str, text: str) -> str:
@@ -118,10 +135,12 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A passage that the model was shown, with the score that ranked it."""
+    """A passage that the model was shown, with the score that ranked it. `found` is the key of the chunk that led to it, where
+    that is a smaller one."""
 
     passage: Passage
     score: float
+    found: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

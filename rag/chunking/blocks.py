@@ -67,10 +67,11 @@ Recogniser = Callable[[Sequence[Line], int], Match | None]
 _LIST_ITEM = re.compile(r"(?:[-*+\u2022]|\d{1,9}[.)]|#[.)])(?=[ \t]|$)")
 
 
-def lines_of(text: str) -> list[Line]:
-    """Only a newline ends a line: other separators of Unicode are characters of the text."""
+def lines_of(text: str, *, start: int = 0) -> list[Line]:
+    """Only a newline ends a line: other separators of Unicode are characters of the text. `start`: where in the document the
+    text begins.
+    """
     lines = []
-    start = 0
     for piece in text.split("\n"):
         lines.append(Line(piece, start, start + len(piece)))
         start += len(piece) + 1

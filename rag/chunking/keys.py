@@ -1,4 +1,4 @@
-"""Keys of chunks: `source/slug#n`, unique within a document."""
+"""Keys of chunks: `source/slug#n`, unique within a document, and `source/slug#n.m` for the parts of one."""
 
 import re
 import unicodedata
@@ -26,3 +26,15 @@ class Keys:
         number = self._seen[slug]
         self._seen[slug] += 1
         return f"{self._source}/{slug}#{number}"
+
+
+def child_key(parent: str, number: int) -> str:
+    """The key of the piece with that number, from 0, of the chunk `parent`."""
+    return f"{parent}.{number}"
+
+
+def parent_key(key: str) -> str:
+    """The key of what is sent where the chunk `key` is found: its parent's, or its own where it has none."""
+    stem, mark, number = key.rpartition("#")
+    parent, dot, _ = number.partition(".")
+    return f"{stem}#{parent}" if mark and dot else key

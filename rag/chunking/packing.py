@@ -26,7 +26,7 @@ _SHARDS = 4
 """What must be split is split into parts of at most a quarter of a chunk, so that they pack well."""
 
 _CONTAINERS = (Kind.LIST, Kind.ITEM, Kind.DIRECTIVE, Kind.QUOTE)
-_SENTENCE_END = re.compile(r"[.!?][\"')\]]{0,3}\s")
+SENTENCE_END = re.compile(r"[.!?][\"')\]]{0,3}\s")
 _INNER: dict[str, Sequence[Recogniser]] = {"markdown": markdown.INNER, "rst": rst.INNER, "plain": ()}
 
 
@@ -35,7 +35,7 @@ def pack(*, text: str, blocks: Iterable[Block], markup: str, size: int) -> list[
     spans: list[Span] = []
     run: list[Part] = []
     for block in blocks:
-        for part in _parts(text, block, markup, _room(run, block, size)):
+        for part in parts(text, block, markup, _room(run, block, size)):
             if run and part.end - run[0].start > size:
                 kept = _leading_tail(run, part, size)
                 spans.append((run[0].start, run[-len(kept) - 1].end))
@@ -73,13 +73,13 @@ def _leading_tail(run: list[Part], part: Part, size: int) -> list[Part]:
     return [] if all(part.is_bare for part in run[:first]) else run[first:]
 
 
-def _parts(text: str, block: Block, markup: str, size: int, depth: int = 0) -> Iterator[Part]:
-    """The block whole, or taken apart when it is larger than `size`."""
+def parts(text: str, block: Block, markup: str, size: int, depth: int = 0) -> Iterator[Part]:
+    """The block whole, or taken apart into parts of at most `size` characters, in order, that hold all of it."""
     if block.end - block.start <= size:
         yield Part(block.start, block.end, block.leads, block.kind in (Kind.HEADING, Kind.LABEL))
     elif depth < _DEEPEST and block.kind in _CONTAINERS:
         for inner in _inside(block, markup):
-            yield from _parts(text, inner, markup, size, depth + 1)
+            yield from parts(text, inner, markup, size, depth + 1)
     else:
         limit = max(size // _SHARDS, 1)
         shards = split(text=text, span=(block.start, block.end), size=limit, prose=block.kind is Kind.PROSE)
@@ -115,5 +115,5 @@ def _cut(text: str, start: int, limit: int, prose: bool) -> int:
 
 
 def _last_sentence_end(text: str, start: int, limit: int) -> int | None:
-    ends = [found.end() for found in _SENTENCE_END.finditer(text, start, limit)]
+    ends = [found.end() for found in SENTENCE_END.finditer(text, start, limit)]
     return ends[-1] if ends else None

@@ -4,22 +4,28 @@ from collections.abc import Sequence
 
 from django.db import connection
 
-from rag.models import Chunk, Document
+from rag.models import Chunk, Document, ParentChunk
 from rag.values import Passage
 
-LOOK_UP = f"""
-    SELECT chunk.key, document.title, chunk.heading, chunk.text, chunk.start, chunk."end", document.source
-    FROM {Chunk._meta.db_table} chunk JOIN {Document._meta.db_table} document ON document.id = chunk.document_id
-    WHERE chunk.chunk_set_id = %s AND chunk.key IN
-"""  # noqa: S608 - table names of our own models
+COLUMNS = """chunk.key, document.title, chunk.heading, chunk.text, chunk.start, chunk."end", document.source"""
+LINKS = ("https://", "http://", "/")
+"""How a link may begin; `javascript:` is none."""
+LOOK_UP = " UNION ALL ".join(
+    f"""
+    SELECT {COLUMNS}
+    FROM {table._meta.db_table} chunk JOIN {Document._meta.db_table} document ON document.id = chunk.document_id
+    WHERE chunk.chunk_set_id = %s AND chunk.key IN ({{places}})
+    """  # noqa: S608 - table names of our own models
+    for table in (Chunk, ParentChunk)
+)
 
 
 class StoredPassages:
-    """Passages of one chunk set. What is not in the rows is not there, whatever an index says."""
+    """Passages of one chunk set, parents among them. What is not in the rows is not there, whatever an index says."""
 
     def __init__(self, *, chunk_set_id: int, url_template: str) -> None:
         self._chunk_set_id = chunk_set_id
-        self._url_template = url_template
+        self._url_template = url_template if url_template.startswith(LINKS) else ""
 
     def load(self, keys: Sequence[str]) -> dict[str, Passage]:
         """The passages that are there. Plain SQL, because every question asks it: building the query costs more than it."""
@@ -27,7 +33,7 @@ class StoredPassages:
             return {}
         places = ", ".join(["%s"] * len(keys))
         with connection.cursor() as cursor:
-            cursor.execute(f"{LOOK_UP} ({places})", [self._chunk_set_id, *keys])
+            cursor.execute(LOOK_UP.format(places=places), [self._chunk_set_id, *keys] * 2)
             rows = cursor.fetchall()
         return {
             key: Passage(key, title, heading, text, self._url(source, key), start, end, source)

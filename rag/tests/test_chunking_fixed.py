@@ -38,7 +38,7 @@ def test_windows_are_spans_and_miss_nothing_that_is_not_blank(text, size, data):
 
 
 def test_an_unknown_chunker_is_refused_with_the_known_names():
-    with pytest.raises(ValueError, match="'astral'; known: fixed, structural"):
+    with pytest.raises(ValueError, match="'astral'; known: fixed, hierarchical, semantic, structural"):
         cut(document=parsed("text"), recipe=ChunkRecipe("astral", 10))
 
 

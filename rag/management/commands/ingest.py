@@ -23,7 +23,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("path", type=Path)
         parser.add_argument("--corpus", required=True)
-        parser.add_argument("--chunker", action="append", choices=sorted(RECIPES), help="default: all; may be repeated")
+        parser.add_argument(
+            "--chunker", action="append", choices=sorted(RECIPES), help="default: all that modules read"
+        )
         parser.add_argument("--add", action="store_true", help="keep the corpus's other documents")
         parser.add_argument("--url", help="link of a source; {source} and {slug} are replaced")
         parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -34,7 +36,7 @@ class Command(BaseCommand):
             report = ingest(
                 path=options["path"],
                 corpus=options["corpus"],
-                chunkers=options["chunker"] or tuple(RECIPES),
+                chunkers=options["chunker"],
                 add=options["add"],
                 url_template=options["url"],
                 progress=bar.show,
