@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,8 +26,10 @@ def database_url() -> str:
 
 
 @contextmanager
-def web_process(log: Path, *, threads: int = 16) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """The site under gunicorn: its URL and its process, which leads a group of its own."""
+def web_process(
+    log: Path, *, threads: int = 16, more: Mapping[str, str] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The site under gunicorn: its URL and its process, which leads a group of its own. `more`: variables that it gets."""
     url = f"http://127.0.0.1:{free_port(0)}"
     command = [
         sys.executable,
@@ -44,6 +46,7 @@ def web_process(log: Path, *, threads: int = 16) -> Iterator[tuple[str, subproce
         "DATABASE_URL": database_url(),
         "TRACE_DIR": str(settings.TRACE_DIR),
         "WEB_THREADS": str(threads),
+        **(more or {}),
     }
     with (
         log.open("ab") as out,
