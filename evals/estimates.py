@@ -35,7 +35,7 @@ def expected_cost(run: EvalRun) -> Decimal | None:
 def by_price_table(run: EvalRun, prices: PriceTable) -> Decimal | None:
     """On the high side: as if every chunk were full and every question transformed."""
     module = find_module(run.module)
-    sources = module.top_k * RECIPES[module.chunker].size // CHARACTERS_PER_TOKEN
+    sources = module.top_k * RECIPES[module.chunker].sent_size // CHARACTERS_PER_TOKEN
     calls = [
         ("voyage", settings.EMBEDDING_MODEL, Usage(input_tokens=QUESTION_TOKENS)),
         ("anthropic", settings.ANSWER_MODEL, Usage(INSTRUCTION_TOKENS + sources, output_tokens=ANSWER_TOKENS)),

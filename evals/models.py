@@ -47,6 +47,8 @@ class EvalRun(models.Model):
         max_digits=14, decimal_places=8, default=Decimal(0), help_text="so far, judge and failed tries included"
     )
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT)
+    by_worker = models.BooleanField(default=False, help_text="asked for in the admin: a worker asks the questions")
+    stop_asked = models.BooleanField(default=False, help_text="somebody wants it to stop after the questions under way")
     runner = models.CharField(max_length=100, blank=True, help_text="host:process that asks")
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
@@ -60,6 +62,14 @@ class EvalRun(models.Model):
             models.Index(fields=["batch"], name="eval_batch"),
             # what the same configuration cost last time
             models.Index(fields=["module", "-finished_at"], name="eval_latest_of_module"),
+        ]
+        constraints = [
+            # workers take turns: of the runs that they ask, one at a time in each mode
+            models.UniqueConstraint(
+                fields=["provider_mode"],
+                condition=models.Q(state="running", by_worker=True),
+                name="one_run_of_the_workers_at_a_time",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -111,3 +121,17 @@ class EvalResult(models.Model):
             value = getattr(self, name)
             return None if value is None or self.error else float(value)
         return self.scores.get(name)
+
+
+class KeptScoreboard(models.Model):
+    """A scoreboard as it was made; `evals.scoreboard` reads and writes it."""
+
+    made_at = models.DateTimeField()
+    passed = models.BooleanField("ship gate passed")
+    content = models.JSONField()
+
+    class Meta:
+        verbose_name = "scoreboard"
+
+    def __str__(self) -> str:
+        return f"scoreboard of {self.made_at:%Y-%m-%d %H:%M}"

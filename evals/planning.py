@@ -25,8 +25,8 @@ from prompts.versions import active_texts, serving
 from rag import wiring
 from rag.building import Progress, VerificationFailed
 from rag.errors import RagError
-from rag.ingest import silent
-from rag.modules import MODULES, find_module
+from rag.ingest import cut_also, silent
+from rag.modules import MODULES, find_module, module_for
 from rag.values import Question
 
 DEFAULT_DATASET = "django-topics"
@@ -56,6 +56,15 @@ def planned(plan: Plan, *, progress: Progress = silent) -> tuple[EvalRun, ...]:
 
     Raises EvaluationRefused.
     """
+    runs = drafted(plan, progress=progress)
+    with transaction.atomic():
+        for run in runs:
+            run.save()
+    return runs
+
+
+def drafted(plan: Plan, *, progress: Progress = silent) -> tuple[EvalRun, ...]:
+    """The same, not kept yet: what would be asked, to be looked at or priced. Raises EvaluationRefused."""
     refuse_unsound(plan)
     try:
         dataset = load_dataset(plan.dataset)
@@ -66,9 +75,6 @@ def planned(plan: Plan, *, progress: Progress = silent) -> tuple[EvalRun, ...]:
     shared = shared_fields(plan, dataset, corpus)
     runs = tuple(EvalRun(**shared | fields) for fields in described)
     refuse_budget_without_prices(runs)
-    with transaction.atomic():
-        for run in runs:
-            run.save()
     return runs
 
 
@@ -91,11 +97,18 @@ def refuse_budget_without_prices(runs: Sequence[EvalRun]) -> None:
 
 def corpus_for(plan: Plan, dataset: Dataset, progress: Progress) -> str:
     if dataset.folder is None:
-        return plan.corpus or settings.DEFAULT_CORPUS
+        return cut_for(plan.corpus or settings.DEFAULT_CORPUS, plan.modules, progress)
     if plan.corpus is not None:
         raise EvaluationRefused(f"{dataset.name} brings its own documents: they cannot be judged on {plan.corpus!r}")
     chunkers = sorted({find_module(name).chunker for name in plan.modules})
     return beir_corpus.ingested(folder=dataset.folder, chunkers=chunkers, progress=progress).corpus
+
+
+def cut_for(corpus: str, modules: Sequence[str], progress: Progress) -> str:
+    """The corpus, cut by what the modules read: a module on trial may read what no ingest made yet."""
+    chunkers = sorted({module_for(name, corpus).chunker for name in modules})
+    cut_also(corpus=corpus, chunkers=chunkers, why="evaluation", progress=progress)
+    return corpus
 
 
 def arms_of(plan: Plan) -> Iterator[tuple[str, str | None, bool]]:

@@ -6,6 +6,8 @@ from evals.comparison import Comparison, Pair, PairedTest, Verdict
 from evals.significance import ALPHA
 
 FLIPS_SHOWN = 20
+ROUNDING = 1e-12
+"""less than this is what floats leave of a sum that is 0"""
 
 
 def verdict_sentence(comparison: Comparison) -> str:
@@ -45,7 +47,7 @@ def _row(comparison: Comparison) -> list[str]:
         f"{_safe(comparison.before)}: {number(comparison.mean_before)}",
         f"{_safe(comparison.after)}: {number(comparison.mean_after)}",
         signed(comparison.difference),
-        _interval(comparison),
+        interval_told(comparison),
         number(comparison.p_adjusted),
         f"{len(comparison.wins)} / {len(comparison.losses)} / {comparison.ties}",
         comparison.verdict,
@@ -77,7 +79,7 @@ def _flips(pairs: Sequence[Pair], texts: Mapping[str, str]) -> list[str]:
 def _numbers(comparison: Comparison) -> str:
     return (
         f"{signed(comparison.difference)} ({number(comparison.mean_before)} to {number(comparison.mean_after)}) over "
-        f"{_questions(len(comparison.pairs))}{_one_sided(comparison)}; 95 % interval {_interval(comparison)}; "
+        f"{_questions(len(comparison.pairs))}{_one_sided(comparison)}; 95 % interval {interval_told(comparison)}; "
         f"{_p(comparison)}; {len(comparison.wins)} better, {len(comparison.losses)} worse, {comparison.ties} equal"
     )
 
@@ -116,7 +118,7 @@ def _wins_needed(comparison: Comparison) -> str:
     return f"An improvement shows only when {comparison.wins_needed} questions or more turn better{against}."
 
 
-def _interval(comparison: Comparison) -> str:
+def interval_told(comparison: Comparison) -> str:
     """Where nothing changed there is no spread to make an interval from."""
     if comparison.interval is None or comparison.ties == len(comparison.pairs):
         return "unknown"
@@ -142,11 +144,13 @@ def number(value: float | None) -> str:
     """Three decimals, or three significant digits where that would hide a small value."""
     if value is None:
         return "unknown"
+    if abs(value) < ROUNDING:
+        return "0.000"
     return f"{value:.3f}" if value == 0 or abs(value) >= 0.1 else f"{value:.3g}"
 
 
 def signed(value: float | None) -> str:
-    return f"+{number(value)}" if value is not None and value > 0 else number(value)
+    return f"+{number(value)}" if value is not None and value >= ROUNDING else number(value)
 
 
 def _safe(text: str) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import IntegrityError, connections, transaction
 from django.db.models import Q, Sum
 
 from evals.asking import Examiner, sum_of
@@ -96,6 +96,9 @@ def carried_out(run: EvalRun, *, parallel: int, report: Report) -> bool:
     except BaseException as error:
         ended(run, EvalRun.State.FAILED, f"unexpected: {type(error).__name__}: {error}")
         raise
+    if work.told_to_stop:
+        ended(run, EvalRun.State.STOPPED, "stopped in the admin")
+        return False
     if work.purse.exhausted:
         ended(run, EvalRun.State.STOPPED, f"one more question would exceed the budget of ${run.budget_usd:f}")
         return False
@@ -104,15 +107,23 @@ def carried_out(run: EvalRun, *, parallel: int, report: Report) -> bool:
 
 
 def claim(run: EvalRun, now: datetime) -> None:
-    """Take the run, unless somebody alive has it; of two that try at once one gets it. Raises EvaluationRefused."""
+    """Take the run, unless somebody alive has it; of two that try at once one gets it. Workers ask one at a time in each mode.
+
+    Raises EvaluationRefused.
+    """
     run.refresh_from_db()
     if run.state == EvalRun.State.RUNNING and not is_dead(run, now):
         raise EvaluationRefused(f"{run} is being asked by {run.runner}; wait until it is done")
     unchanged = EvalRun.objects.filter(pk=run.pk, state=run.state, runner=run.runner, heartbeat_at=run.heartbeat_at)
     run.state, run.runner, run.heartbeat_at = EvalRun.State.RUNNING, corpora.builder_name(), now
-    run.started_at, run.finished_at, run.error = run.started_at or now, None, ""
-    fields = ("state", "runner", "heartbeat_at", "started_at", "finished_at", "error")
-    if not unchanged.update(**{name: getattr(run, name) for name in fields}):
+    run.started_at, run.finished_at, run.error, run.stop_asked = run.started_at or now, None, "", False
+    fields = ("state", "runner", "heartbeat_at", "started_at", "finished_at", "error", "stop_asked")
+    try:
+        with transaction.atomic():
+            claimed = unchanged.update(**{name: getattr(run, name) for name in fields})
+    except IntegrityError as error:
+        raise EvaluationRefused(f"{run} waits: another run of these providers is being asked") from error
+    if not claimed:
         raise EvaluationRefused(f"somebody else has just begun to ask {run}")
 
 
@@ -175,6 +186,7 @@ class Work:
 
     def __init__(self, examiner: Examiner, todo: Sequence[EvalQuestion], purse: Purse, report: Report) -> None:
         self.purse = purse
+        self.told_to_stop = False
         self._examiner = examiner
         self._run = examiner.run
         self._todo = list(reversed(todo))
@@ -225,7 +237,13 @@ class Work:
                 self._run.save(update_fields=["cost_usd", "heartbeat_at"])
             self._done += 1
             self._failed += bool(result.error)
+            self._look_whether_to_stop()
             self._tell()
+
+    def _look_whether_to_stop(self) -> None:
+        if self._todo and EvalRun.objects.filter(pk=self._run.pk, stop_asked=True).exists():
+            self.told_to_stop = True
+            self._stop.set()
 
     def _tell(self) -> None:
         self._report(Status(self._run, self._done, self._failed, self.purse.spent))

@@ -39,6 +39,16 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float] | None:
     return centre + (float(low) - centre) * widening, centre + (float(high) - centre) * widening
 
 
+def share_interval(part: int, whole: int) -> tuple[float, float] | None:
+    """Interval of a share, 95 % (Wilson 1927): not empty, as the bootstrap is, where all or none were counted. None of none."""
+    if not whole:
+        return None
+    z2, share = NormalDist().inv_cdf(1 - ALPHA / 2) ** 2, part / whole
+    centre = (share + z2 / (2 * whole)) / (1 + z2 / whole)
+    reach = math.sqrt(z2 * share * (1 - share) / whole + (z2 / (2 * whole)) ** 2) / (1 + z2 / whole)
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
 def mcnemar(*, wins: int, losses: int) -> float:
     """Exact two-sided p-value of McNemar's test: were the changed questions tosses of a fair coin?
 

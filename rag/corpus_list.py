@@ -1,5 +1,6 @@
 """The corpora as people and clients see them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import Count, OuterRef, Subquery
@@ -7,10 +8,12 @@ from django.db.models import Count, OuterRef, Subquery
 from rag.models import Corpus, CorpusActivation
 
 
-def corpus_list() -> list[dict[str, Any]]:
+def corpus_list(only: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Those named in `only`; none named: all."""
     newest = CorpusActivation.objects.filter(corpus=OuterRef("pk")).order_by("-id").values("at")[:1]
     rows = (
-        Corpus.objects.select_related("active_version")
+        (Corpus.objects.filter(slug__in=only) if only else Corpus.objects.all())
+        .select_related("active_version")
         .prefetch_related("active_version__chunk_sets")
         .annotate(documents=Count("active_version__documents"), activated_at=Subquery(newest))
         .order_by("slug")

@@ -1,6 +1,6 @@
 """What questions cost in a span of time, and what the caches saved. Real and simulated money are never added up."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -45,11 +45,22 @@ FACTS = {
 }
 
 
-def stats(*, since: datetime, until: datetime, provider_mode: str, kinds: Iterable[str] = ("ask",)) -> dict[str, Any]:
-    """The figures of the requests from `since` to before `until`, in all and by module, as plain JSON."""
+def stats(
+    *,
+    since: datetime,
+    until: datetime,
+    provider_mode: str,
+    kinds: Iterable[str] = ("ask",),
+    corpora: Collection[str] = (),
+) -> dict[str, Any]:
+    """The figures of the requests from `since` to before `until`, in all and by module, as plain JSON.
+
+    Of those about `corpora` alone; none named: of all.
+    """
     rows = TraceSummary.objects.filter(
         timestamp__gte=since, timestamp__lt=until, provider_mode=provider_mode, kind__in=kinds
     )
+    rows = rows.filter(corpus__in=corpora) if corpora else rows
     named = rows.exclude(module="").values("module").order_by("module")
     return {
         "since": since.isoformat(),

@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from conftest import DOCUMENTS
+from rag.tests.conftest import forgetful_process
+
+__all__ = ["forgetful_process"]  # the ids of chunk sets begin anew in every test, and indexes are remembered by them
 
 CORPUS = [{"_id": f"d{number}", "title": f"T{number}", "text": f"Text {number}"} for number in range(1, 4)]
 QUERIES: list[dict[str, Any]] = [

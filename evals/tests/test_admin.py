@@ -5,7 +5,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from evals.admin import newest_runs, score_columns
+from evals.admin.prompt_scores import newest_runs, score_columns
 from evals.models import EvalResult, EvalRun
 from prompts.models import Prompt
 

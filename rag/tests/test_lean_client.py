@@ -27,12 +27,14 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
 @pytest.fixture
 def server() -> Iterator[Player]:
     with running(Player()) as player:
+        assert isinstance(player, Player)
         yield player
 
 
 @pytest.fixture
 def lean() -> Iterator[LeanClient]:
-    with bounded(LeanClient(trust_env=False, headers={"X-Ours": "1"})) as client:
+    client = LeanClient(trust_env=False, headers={"X-Ours": "1"})
+    with bounded(client):
         yield client
 
 

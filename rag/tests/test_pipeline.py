@@ -12,6 +12,7 @@ from rag.generate import NOTHING_FOUND
 from rag.modules import MODULES, Module
 from rag.parts import Models, Parts
 from rag.providers.contracts import EmbedRequest, RerankRequest
+from rag.retrieval.fusion import relative_score_fusion
 from rag.tests.doubles import (
     FakeDense,
     FakeLexical,
@@ -153,6 +154,30 @@ def test_what_both_indexes_find_is_fused_by_rank() -> None:
         Hit(D, round(1 / 62, 8)),
         Hit(C, round(1 / 63, 8)),
     )
+
+
+def test_each_index_counts_as_much_as_the_module_says() -> None:
+    world = World(replace(M3, rerank=False, dense_weight=0.5, lexical_weight=2.0))
+    world.chat.enqueue(said("Yes."))
+
+    world.answer()
+
+    assert world.trace.fused == (
+        Hit(B, round(0.5 / 62 + 2 / 61, 8)),
+        Hit(D, round(2 / 62, 8)),
+        Hit(A, round(0.5 / 61, 8)),
+        Hit(C, round(0.5 / 63, 8)),
+    )
+
+
+def test_scores_are_fused_where_the_module_says_so() -> None:
+    world = World(replace(M3, rerank=False, fusion="scores", dense_weight=1.0, lexical_weight=3.0))
+    world.chat.enqueue(said("Yes."))
+
+    world.answer()
+
+    rankings = (world.trace.vector_candidates, world.trace.bm25_candidates)
+    assert world.trace.fused == relative_score_fusion(rankings=rankings, weights=(1.0, 3.0), limit=20)
 
 
 def test_a_single_ranking_keeps_its_scores() -> None:

@@ -8,12 +8,14 @@ from pytest_django.fixtures import Settings
 
 from prompts.models import Prompt
 from prompts.publishing import activate, bump
+from rag.ask import ask
 from rag.errors import RagError
 from rag.ingest import IngestReport, ingest
 from rag.models import Chunk
 from rag.modules import MODULES
 from rag.replaying import Replay, replay
-from rag.tests.small_world import NOT_HELD, asked, break_provider, line_of, trace_lines
+from rag.tests.small_world import HELD, NOT_HELD, asked, break_provider, line_of, trace_lines
+from rag.values import Caller, Question
 
 
 def replayed(trace_id: str) -> Replay:
@@ -54,6 +56,18 @@ def test_another_active_prompt_differs_but_the_request_can_be_rebuilt(corpus: In
     found = replayed(trace_id)
 
     assert (found.identical, found.rebuilt, told(found)) == (False, True, {"prompt version"})
+
+
+@pytest.mark.parametrize("kind", ["eval", "try"])
+def test_a_question_that_named_its_prompt_version_is_asked_with_that_one_again(kind: str, corpus: IngestReport) -> None:
+    publish("Answer in one word.")
+    named = Question(HELD, "handbook", "m6-production", prompt_version="v1")
+    trace_id = ask(question=named, caller=Caller(), kind=kind).trace.trace_id
+
+    found = replayed(trace_id)
+
+    assert line_of(trace_id)["prompt_version"] == "v1"
+    assert (found.identical, found.rebuilt, found.differences) == (True, True, ())
 
 
 def test_a_new_version_of_the_corpus_differs(corpus: IngestReport, documents: Path) -> None:

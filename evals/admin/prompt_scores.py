@@ -1,4 +1,4 @@
-"""Evaluations in the admin: the runs to read, and their scores beside the prompt versions that they measured."""
+"""The scores of evaluations beside the prompt versions that they measured."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,28 +6,17 @@ from django.conf import settings
 from django.contrib import admin
 
 from evals.models import EvalRun
+from evals.planning import DEFAULT_DATASET
 from evals.summary import Summary, summarised
 from prompts.models import Prompt
 from rag.admin.prompt_columns import NOTHING, Column
-from rag.admin.prompts import PromptAdmin
-from ragsite.admin import ReadOnly, RowAdmin
+from rag.admin.prompts import QUESTIONS_NAME, PromptAdmin
 
 SCORES = (
     ("Citations", "citation_recall", "of the gold passages, how many the answers cite"),
     ("Correct", "judge_correctness", "the judge's mark against the reference, 1 to 5"),
     ("Grounded", "judge_groundedness", "the judge's mark against the sources, 1 to 5"),
 )
-
-
-@admin.register(EvalRun)
-class EvalRunAdmin(ReadOnly, RowAdmin):
-    """Written by `manage.py evaluate`."""
-
-    list_display = ("id", "state", "module", "prompt_version", "dataset", "questions", "cost_usd", "finished_at")
-    list_filter = ("state", "module", "prompt_version", "dataset")
-    search_fields = ("dataset", "batch")
-    ordering = ("-id",)
-
 
 admin.site.unregister(Prompt)
 
@@ -37,13 +26,13 @@ class ScoredPromptAdmin(PromptAdmin):
     """The page of a prompt, with the scores of the newest finished evaluation of each version of the answer prompt."""
 
     def more_columns(self, prompt: Prompt) -> Sequence[Column]:
-        return score_columns(newest_runs()) if prompt.name == "answer" else ()
+        return score_columns(newest_runs()) if prompt.name == QUESTIONS_NAME else ()
 
 
 def newest_runs() -> Mapping[str, Summary]:
     """By version: the newest finished run of the default module over the shipped questions, without kept answers."""
     runs = EvalRun.objects.filter(
-        state=EvalRun.State.DONE, module=settings.DEFAULT_MODULE, answer_cache=False, dataset="django-topics"
+        state=EvalRun.State.DONE, module=settings.DEFAULT_MODULE, answer_cache=False, dataset=DEFAULT_DATASET
     )
     newest = {run.prompt_version: run for run in runs.order_by("pk")}
     return {version: summarised(run) for version, run in newest.items()}
