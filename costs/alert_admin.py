@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from textwrap import shorten
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
@@ -83,10 +84,18 @@ class AlertAdmin(ReadOnly, RowAdmin):
 class AlertChannelAdmin(NoDelete, RowAdmin):
     """A channel's secret is shown once. One that is not wanted any more is made inactive: its deliveries name it."""
 
-    list_display = ("name", "format", "target", "active")
+    list_display = ("name", "format", "host", "active")
     ordering = ("name",)
-    fields = ("name", "format", "target", "active")
     actions_detail = ("test_channel", "renew_secret")
+
+    def get_fields(self, request: HttpRequest, obj: AlertChannel | None = None) -> tuple[str, ...]:
+        """The path of a webhook is often all that guards it: those who only look see its host."""
+        target = "target" if obj is None or self.has_change_permission(request, obj) else "host"
+        return ("name", "format", target, "active")
+
+    @admin.display(description="target")
+    def host(self, channel: AlertChannel) -> str:
+        return channel.target if channel.format == AlertChannel.Format.EMAIL else f"{host_of(channel.target)}/…"
 
     def save_model(self, request: HttpRequest, obj: AlertChannel, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -196,6 +205,14 @@ class AlertDeliveryAdmin(ReadOnly, RowAdmin):
     @admin.display(description="what is sent")
     def payload(self, delivery: Delivery) -> SafeString:
         return text_box(deliveries.body_of(delivery))
+
+
+def host_of(url: str) -> str:
+    """Without a user, a password and a path."""
+    try:
+        return urlsplit(url).hostname or "?"
+    except ValueError:
+        return "?"
 
 
 def secret_told(channel: AlertChannel) -> SafeString:

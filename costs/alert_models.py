@@ -7,6 +7,8 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator, validate_email
 from django.db import models
 
+from costs import sealing
+
 
 class Alert(models.Model):
     """Something that staff should know. `key` names what happened: the same thing is told once."""
@@ -50,8 +52,12 @@ def new_secret() -> str:
     return secrets.token_urlsafe(32)
 
 
+def new_sealed_secret() -> str:
+    return sealing.seal(new_secret())
+
+
 class AlertChannel(models.Model):
-    """Where alerts go. The secret signs them; it is shown once."""
+    """Where alerts go. The secret signs them; it is shown once, and the database holds it sealed."""
 
     class Format(models.TextChoices):
         JSON = "json", "webhook (JSON, for n8n and others)"
@@ -61,7 +67,7 @@ class AlertChannel(models.Model):
     name = models.CharField(max_length=60, unique=True)
     format = models.CharField(max_length=10, choices=Format, default=Format.JSON)
     target = models.CharField(max_length=500, help_text="an http or https address; for e-mail: addresses with commas")
-    secret = models.CharField(max_length=100, default=new_secret)
+    sealed_secret = models.TextField(default=new_sealed_secret, editable=False)
     active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -76,9 +82,18 @@ class AlertChannel(models.Model):
         except ValidationError as error:
             raise ValidationError({"target": error.messages}) from error
 
+    @property
+    def secret(self) -> str:
+        """Raises sealing.SealBroken."""
+        return sealing.opened(self.sealed_secret)
+
+    @secret.setter
+    def secret(self, secret: str) -> None:
+        self.sealed_secret = sealing.seal(secret)
+
     def renew_secret(self) -> None:
         self.secret = new_secret()
-        self.save(update_fields=["secret"])
+        self.save(update_fields=["sealed_secret"])
 
     def recipients(self) -> list[str]:
         return [each.strip() for each in self.target.split(",")]

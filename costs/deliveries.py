@@ -21,7 +21,9 @@ from django.db.models import F
 
 from costs.models import AlertChannel, AlertDelivery, DeliveryTry
 from costs.outbound import NotDelivered, post
+from costs.sealing import SealBroken
 from costs.signing import DELIVERY, signed_headers
+from ragsite.secrets import masked
 
 log = logging.getLogger(__name__)
 
@@ -97,8 +99,8 @@ def sent(delivery: AlertDelivery, now: datetime) -> Result:
         if delivery.channel.format == AlertChannel.Format.EMAIL:
             return mailed(delivery)
         return posted(delivery, now)
-    except (NotDelivered, OSError, smtplib.SMTPException) as error:
-        return Result(error=str(error) or type(error).__name__)
+    except (NotDelivered, SealBroken, OSError, smtplib.SMTPException) as error:
+        return Result(error=masked(str(error)) or type(error).__name__)
 
 
 def posted(delivery: AlertDelivery, now: datetime) -> Result:
