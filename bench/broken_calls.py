@@ -111,10 +111,8 @@ def timed(
 
 def tried(case: Case, service: Site, sandbox: str, limit_s: float, _number: int) -> drill.Result:
     """One try, under a mark of its own, so that faults that are ordered once are met once."""
-    mark = drill.new_mark()
-    question = f"{drill.QUESTION} ({mark})"
-    if case.asked_before:
-        service.ask(question, transform=case.transform)
+    mark = drill.mark_for(case, service=service, question=drill.QUESTION)
+    question = drill.marked(drill.QUESTION, mark)
     for each in case.faults:
         breaking.order(sandbox, each, mark)
     began = time.monotonic()

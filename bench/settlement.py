@@ -1,21 +1,28 @@
-"""The application's ledger held against the sandbox's bill, call by call.
+"""The application's ledger held against the sandbox's bill: call by call, and in all once its estimates are settled.
 
 What the provider counted for us (`estimated` false) must be equal in every token and to the last digit: by the provider's
 request id where the ledger knows it, otherwise as one of the calls that are left with the same model, tokens and cost. What is
 left on the bill then must each meet an estimate of the same model whose call was under way when it was billed.
+
+Then `manage.py costs reconcile --settle` sets the estimates right, by the reports that the sandbox serves for Anthropic and
+OpenAI and by the file that it exports for Voyage and Cohere: what an operator could give it as well. After that the sums of
+each provider, adjustments included, must be the bill's in every kind of token and to the last digit.
 """
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import httpx
 
+from bench.serving import manage
+
+REPORTED, EXPORTED = ("anthropic", "openai"), ("voyage", "cohere")
 Tokens = tuple[int, ...]
 COLUMNS = ("input_tokens", "cache_write_5m", "cache_write_1h", "cache_read", "output_tokens", "search_units")
 BILLED_AS = (
@@ -27,8 +34,8 @@ BILLED_AS = (
     ("search_units",),
 )
 CENT = Decimal("0.00000001")
-SLACK_S, LATE_S = 0.05, 6.0
-"""How far the moment of billing may lie outside of the call: by the clocks; where a client had gone before the answer."""
+SLACK_S = 0.05
+"""How far the moment of billing may lie outside of the call, by the clocks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Booked:
     tokens: Tokens
     usd: Decimal
 
-    def fits(self, billed: "Billed", *, late_s: float = LATE_S) -> bool:
+    def fits(self, billed: "Billed", *, late_s: float) -> bool:
         same = (self.provider, self.model) == (billed.provider, billed.model)
         return same and self.began - SLACK_S <= billed.at <= self.ended + late_s
 
@@ -83,7 +90,7 @@ def ledger(database: Path) -> list[Booked]:
     columns = ", ".join(COLUMNS)
     query = (
         f"SELECT trace_id, provider, model, outcome, request_id, estimated, at, latency_ms, cost_usd, {columns} "  # noqa: S608
-        "FROM costs_ledgerentry ORDER BY at"
+        "FROM costs_ledgerentry WHERE correction = 0 ORDER BY at"
     )
     with closing(sqlite3.connect(database)) as connection:
         return [booked(row) for row in connection.execute(query)]
@@ -121,7 +128,8 @@ def bill(sandbox: str) -> list[Billed]:
     ]
 
 
-def settled(ledger: Iterable[Booked], bill: Iterable[Billed]) -> Settlement:
+def settled(ledger: Iterable[Booked], bill: Iterable[Billed], *, late_s: float) -> Settlement:
+    """`late_s`: how long after its client had gone a call may be billed."""
     left = {each.request_id: each for each in bill}
     exact: list[Booked] = []
     estimated: list[Booked] = []
@@ -129,8 +137,8 @@ def settled(ledger: Iterable[Booked], bill: Iterable[Billed]) -> Settlement:
     for entry in ledger:
         (estimated if entry.estimated else exact if entry.usd else free).append(entry)
     by_id, wrong = paired_by_id([entry for entry in exact if entry.request_id], left)
-    alike, unbilled = paired_alike([entry for entry in exact if not entry.request_id], left)
-    estimates = tuple(paired_in_time(estimated, left))
+    alike, unbilled = paired_alike([entry for entry in exact if not entry.request_id], left, late_s)
+    estimates = tuple(paired_in_time(estimated, left, late_s))
     unbooked = tuple(f"billed, not in the ledger: {each.told()}" for each in left.values())
     return Settlement(tuple(by_id), tuple(alike), tuple(free), estimates, (*wrong, *unbilled, *unbooked))
 
@@ -148,14 +156,14 @@ def paired_by_id(entries: list[Booked], left: dict[str, Billed]) -> tuple[list[B
     return found, wrong
 
 
-def paired_alike(entries: list[Booked], left: dict[str, Billed]) -> tuple[list[Booked], list[str]]:
+def paired_alike(entries: list[Booked], left: dict[str, Billed], late_s: float) -> tuple[list[Booked], list[str]]:
     same: dict[tuple[str, str, Tokens, Decimal], list[Billed]] = defaultdict(list)
     for each in left.values():
         same[each.provider, each.model, each.tokens, each.usd].append(each)
     found, wrong = [], []
     for entry in entries:
         candidates = same[entry.provider, entry.model, entry.tokens, entry.usd]
-        billed = next((each for each in candidates if entry.fits(each)), None)
+        billed = next((each for each in candidates if entry.fits(each, late_s=late_s)), None)
         if billed is None:
             wrong.append(f"in the ledger, not billed: {entry.told()}")
         else:
@@ -165,15 +173,74 @@ def paired_alike(entries: list[Booked], left: dict[str, Billed]) -> tuple[list[B
     return found, wrong
 
 
-def paired_in_time(entries: list[Booked], left: dict[str, Billed]) -> Iterator[tuple[Booked, Billed | None]]:
+def paired_in_time(
+    entries: list[Booked], left: dict[str, Billed], late_s: float
+) -> Iterator[tuple[Booked, Billed | None]]:
     """Each estimate with what was billed for it, the surest pairs first: a stream that broke off had told its input."""
     open_entries = sorted(entries, key=lambda entry: entry.ended)
-    for late_s, told in ((SLACK_S, True), (SLACK_S, False), (LATE_S, False)):
+    for after_s, told in ((SLACK_S, True), (SLACK_S, False), (late_s, False)):
         for billed in sorted(left.values(), key=lambda each: each.at):
-            fitting = (each for each in open_entries if each.fits(billed, late_s=late_s))
+            fitting = (each for each in open_entries if each.fits(billed, late_s=after_s))
             entry = next((each for each in fitting if not told or each.tokens[:4] == billed.tokens[:4]), None)
             if entry is not None:
                 open_entries.remove(entry)
                 del left[billed.request_id]
                 yield entry, billed
     yield from ((entry, None) for entry in open_entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Of one provider: tokens by kind, and USD."""
+
+    tokens: Tokens
+    usd: Decimal
+
+    def told(self) -> str:
+        return f"{sum(self.tokens)} | {self.usd}"
+
+
+def sums_of_ledger(database: Path) -> dict[str, Sums]:
+    """Of all rows, adjustments and all."""
+    columns = ", ".join(f"SUM({column})" for column in COLUMNS)
+    query = (
+        f"SELECT provider, SUM(CAST(ROUND(cost_usd * 100000000) AS INTEGER)), {columns} "  # noqa: S608 - our own names
+        "FROM costs_ledgerentry GROUP BY provider"
+    )
+    with closing(sqlite3.connect(database)) as connection:
+        return {provider: Sums(tuple(tokens), units * CENT) for provider, units, *tokens in connection.execute(query)}
+
+
+def sums_of_bill(bill: Iterable[Billed]) -> dict[str, Sums]:
+    entries: dict[str, list[Billed]] = defaultdict(list)
+    for each in bill:
+        entries[each.provider].append(each)
+    return {
+        provider: Sums(
+            tuple(sum(column) for column in zip(*(each.tokens for each in found), strict=True)),
+            sum((each.usd for each in found), Decimal(0)),
+        )
+        for provider, found in entries.items()
+    }
+
+
+def settle(settings: Mapping[str, str], folder: Path, bill: Iterable[Billed]) -> list[str]:
+    """What the command says: of the reports, then of the exported file."""
+    moments = [datetime.fromtimestamp(each.at, UTC) for each in bill]
+    since, until = min(moments).date(), max(moments).date() + timedelta(days=1)
+    exported = folder / "bill.csv"
+    export = httpx.get(f"{settings['SANDBOX_URL']}/_bill.csv", params={"provider": EXPORTED}, timeout=30)
+    exported.write_text(export.raise_for_status().text)
+    asked = ("costs", "reconcile", "--since", f"{since}", "--until", f"{until}", "--settle", "--tolerance", "0")
+    return [
+        manage(*asked, *(f"--provider={name}" for name in REPORTED), environment=settings),
+        manage(*asked, "--bill", str(exported), environment=settings),
+    ]
+
+
+def unequal(ledger: Mapping[str, Sums], bill: Mapping[str, Sums]) -> list[str]:
+    return [
+        f"{provider}: in the ledger {ledger.get(provider)}, billed {bill.get(provider)}"
+        for provider in sorted({*ledger, *bill})
+        if ledger.get(provider) != bill.get(provider)
+    ]

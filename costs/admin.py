@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from costs import alert_admin, budget_admin  # noqa: F401 - registers their pages
 from costs.models import LedgerEntry, ModelPrice
+from costs.usage import Usage
 from ragsite.admin import (
     ChoicesCheckboxFilter,
     InfinitePaginator,
@@ -32,7 +33,7 @@ from ragsite.admin import (
 )
 
 PROVIDERS = tuple((name, name) for name in ("anthropic", "voyage", "openai", "cohere"))
-KINDS = tuple((name, name) for name in ("ask", "eval", "ingest", "adjustment"))
+KINDS = tuple((name, name) for name in ("ask", "eval", "judge", "ingest", "traffic", "try", "preview", "adjustment"))
 
 
 class UnpricedFilter(RadioFilter):
@@ -120,11 +121,14 @@ class LedgerEntryAdmin(ReadOnly, RowAdmin):
 
     @admin.display(description="tokens in / out")
     def tokens(self, entry: LedgerEntry) -> str:
-        if entry.correction:
+        """Of an adjustment, how many more or fewer."""
+        usage, sign = entry.usage(), "+" if entry.correction else ""
+        if entry.correction and usage == Usage():
             return "adjustment"
-        if entry.search_units:
-            return f"{entry.search_units} search units"
-        return f"{entry.usage().prompt_tokens:,} / {entry.output_tokens:,}"
+        told = f"{usage.prompt_tokens:{sign},} / {usage.output_tokens:{sign},}"
+        if usage.search_units:
+            told = f"{usage.search_units:{sign}} search units"
+        return f"adjustment: {told}" if entry.correction else told
 
     @admin.display(description="ms", ordering="latency_ms")
     def latency(self, entry: LedgerEntry) -> str:

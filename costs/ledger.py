@@ -1,6 +1,6 @@
 """Booking: one provider attempt becomes one append-only entry."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -86,6 +86,50 @@ def entry_of(*, attempt: Attempt, booking: Booking, number: int) -> LedgerEntry:
         api_key_id=booking.api_key_id,
         **attempt.usage.as_dict(),
     )
+
+
+NO_TOKENS = Usage()
+COPIED = ("at", "trace_id", "attempt", "provider", "model", "operation", "provider_mode", "outcome", "estimated")
+DIMENSIONS = ("module", "corpus", "prompt_version", "prompt", "api_key_id")
+
+
+def adjustment_of(
+    entry: LedgerEntry, *, number: int, usd: Decimal, price_id: int | None, reason: str, usage: Usage = NO_TOKENS
+) -> LedgerEntry:
+    """The difference to what an entry counts so far, at its time and under all its dimensions, so that every split of a sum is
+    corrected. `number`: from 1, the adjustments of the entry in order. Not saved yet.
+    """
+    copied = {name: getattr(entry, name) for name in (*COPIED, *DIMENSIONS)}
+    return LedgerEntry(
+        kind=LedgerEntry.ADJUSTMENT,
+        adjusts=entry,
+        correction=number,
+        cost_usd=usd,
+        price_id=price_id,
+        reason=reason,
+        latency_ms=0.0,
+        **copied,
+        **usage.as_dict(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an entry counts with its adjustments. `usd` None: neither knows a cost. `adjustments`: how many there are."""
+
+    usage: Usage
+    usd: Decimal | None
+    price_id: int | None
+    adjustments: int
+
+
+def standing_of(entry: LedgerEntry, adjustments: Iterable[LedgerEntry]) -> Standing:
+    """`adjustments` are all of the entry, in any order."""
+    ordered = sorted(adjustments, key=lambda each: each.correction)
+    usage = sum((each.usage() for each in ordered), entry.usage())
+    known = [each.cost_usd for each in (entry, *ordered) if each.cost_usd is not None]
+    usd = sum(known, Decimal(0)) if known else None
+    return Standing(usage, usd, (ordered[-1] if ordered else entry).price_id, len(ordered))
 
 
 def load_price_table() -> PriceTable:

@@ -10,7 +10,7 @@ from django.db import models
 
 from costs.alert_models import Alert, AlertChannel, AlertDelivery, DeliveryTry
 from costs.prices import Price
-from costs.usage import Usage
+from costs.usage import KINDS, Usage
 
 __all__ = [
     "Alert",
@@ -85,6 +85,10 @@ class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
         """Without adjustments: what is counted, not what is summed."""
         return self.filter(correction=0)
 
+    def estimates(self) -> "LedgerQuerySet":
+        """Calls of which the provider did not say what it counted."""
+        return self.calls().filter(estimated=True)
+
     def unpriced(self) -> "LedgerQuerySet":
         """Calls whose cost nobody knows, nor has supplied since."""
         return self.filter(cost_usd=None, adjustments=None)
@@ -93,7 +97,8 @@ class LedgerQuerySet(models.QuerySet["LedgerEntry"]):
 class LedgerEntry(models.Model):
     """One provider attempt and what it cost. `cost_usd` is null when no price was known (unpriced), never 0 for that.
 
-    Or an adjustment of such an entry: the difference that another price makes, without tokens. Sums over all rows are right.
+    Or an adjustment of such an entry: the difference that another price makes, without tokens, or that the provider's bill
+    makes to what was estimated, in tokens and cost. Sums over all rows are right.
     """
 
     ADJUSTMENT = "adjustment"
@@ -107,12 +112,12 @@ class LedgerEntry(models.Model):
     operation = models.CharField(max_length=40)
     provider_mode = models.CharField(max_length=10, choices=ProviderMode)
     outcome = models.CharField(max_length=40, help_text="ok, or the name of the failure")
-    input_tokens = models.PositiveIntegerField(default=0)
-    cache_write_5m = models.PositiveIntegerField(default=0)
-    cache_write_1h = models.PositiveIntegerField(default=0)
-    cache_read = models.PositiveIntegerField(default=0)
-    output_tokens = models.PositiveIntegerField(default=0)
-    search_units = models.PositiveIntegerField(default=0)
+    input_tokens = models.IntegerField(default=0)
+    cache_write_5m = models.IntegerField(default=0)
+    cache_write_1h = models.IntegerField(default=0)
+    cache_read = models.IntegerField(default=0)
+    output_tokens = models.IntegerField(default=0)
+    search_units = models.IntegerField(default=0)
     cost_usd = models.DecimalField(max_digits=14, decimal_places=8, null=True)
     estimated = models.BooleanField(default=False, help_text="the provider did not say what it counted")
     price = models.ForeignKey(ModelPrice, null=True, on_delete=models.PROTECT, db_index=False)
@@ -127,6 +132,7 @@ class LedgerEntry(models.Model):
     correction = models.PositiveSmallIntegerField(
         default=0, help_text="0: a call; from 1: the adjustments of it, in order"
     )
+    reason = models.CharField(max_length=120, blank=True, help_text="of an adjustment: what it rests on")
 
     objects = LedgerQuerySet.as_manager()
 
@@ -137,6 +143,10 @@ class LedgerEntry(models.Model):
             models.CheckConstraint(
                 condition=models.Q(adjusts=None, correction=0) | models.Q(adjusts__isnull=False, correction__gte=1),
                 name="an_adjustment_names_its_entry",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(correction__gte=1) | models.Q(**{f"{kind}__gte": 0 for kind in KINDS}),
+                name="only_an_adjustment_takes_tokens_away",
             ),
         ]
         indexes = [

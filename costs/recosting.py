@@ -8,14 +8,12 @@ from decimal import Decimal
 
 from django.db import transaction
 
-from costs.ledger import load_price_table
+from costs.ledger import adjustment_of, load_price_table, standing_of
 from costs.models import LedgerEntry
 from costs.prices import Price, PriceTable, cost
-from costs.usage import Usage
 
 AT_ONCE = 500
-COPIED = ("at", "trace_id", "attempt", "provider", "model", "operation", "provider_mode", "outcome", "estimated")
-DIMENSIONS = ("module", "corpus", "prompt_version", "prompt", "api_key_id")
+REASON = "another price"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +31,8 @@ class Correction:
         return self.after - (self.before or Decimal(0))
 
     def adjustment(self) -> LedgerEntry:
-        """At the time of the entry and under all its dimensions, so that every split of a sum is corrected; without tokens."""
-        copied = {name: getattr(self.entry, name) for name in (*COPIED, *DIMENSIONS)}
-        return LedgerEntry(
-            kind=LedgerEntry.ADJUSTMENT,
-            adjusts=self.entry,
-            correction=self.number,
-            cost_usd=self.difference,
-            price_id=self.price.id,
-            latency_ms=0.0,
-            **copied,
-            **Usage().as_dict(),
-        )
+        """Without tokens."""
+        return adjustment_of(self.entry, number=self.number, usd=self.difference, price_id=self.price.id, reason=REASON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +64,19 @@ def recost(*, since: datetime, until: datetime, dry_run: bool) -> list[Change]:
 
 
 def due(ids: Sequence[int], table: PriceTable) -> Iterator[Correction]:
-    """Only another price row is a reason: what was booked with the row that is in force still is as it was computed then."""
-    for entry in LedgerEntry.objects.filter(pk__in=ids).prefetch_related("adjustments"):
-        earlier = sorted(entry.adjustments.all(), key=lambda each: each.correction)
+    """Only another price row is a reason: what was booked with the row that is in force still is as it was computed then.
+
+    The entries are held until the transaction ends: whoever adjusts them at the same time waits, and then sees these.
+    """
+    held = LedgerEntry.objects.filter(pk__in=ids).select_for_update(of=("self",)).order_by("pk")
+    for entry in held.prefetch_related("adjustments"):
+        stands = standing_of(entry, entry.adjustments.all())
         price = table.find(provider=entry.provider, model=entry.model, at=entry.at)
-        used = earlier[-1].price_id if earlier else entry.price_id
-        if price is None or price.id == used:
+        if price is None or price.id == stands.price_id:
             continue
-        before = booked(entry, earlier)
-        after = cost(usage=entry.usage(), price=price)
-        if after != before:
-            yield Correction(entry, len(earlier) + 1, before, after, price)
-
-
-def booked(entry: LedgerEntry, adjustments: Iterable[LedgerEntry]) -> Decimal | None:
-    """What an entry counts with its adjustments; None where neither knows a cost."""
-    known = [each.cost_usd for each in (entry, *adjustments) if each.cost_usd is not None]
-    return sum(known, Decimal(0)) if known else None
+        after = cost(usage=stands.usage, price=price)
+        if after != stands.usd:
+            yield Correction(entry, stands.adjustments + 1, stands.usd, after, price)
 
 
 def changes(corrections: Iterable[Correction]) -> list[Change]:

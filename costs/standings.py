@@ -27,9 +27,10 @@ class Standing:
         return float(self.spent_usd / self.budget.limit_usd * 100)
 
 
-def standing(budget: Budget, *, now: datetime) -> Standing:
+def standing(budget: Budget, *, now: datetime, spent_usd: Decimal | None = None) -> Standing:
+    """`spent_usd`: where it is known already what the ledger says."""
     mode, window = current_mode(), current_window(budget, now)
-    amount = spent(budget=budget, window=window, mode=mode)
+    amount = spent(budget=budget, window=window, mode=mode) if spent_usd is None else spent_usd
     counter = BudgetWindow.objects.filter(budget=budget, provider_mode=mode, starts_at=window.starts_at).first()
     reserved = counter.reserved_usd if counter else Decimal(0)
     return Standing(budget, window, mode, amount, reserved, forecast(spent=amount, window=window, now=now))

@@ -120,9 +120,10 @@ def spent_of(entries: Iterable[LedgerEntry]) -> Spent:
 
 
 def account_of_ledger(entries: Iterable[LedgerEntry]) -> Account:
-    """A call that is unpriced or cost nothing is not on the bill either."""
-    paid = [entry for entry in entries if entry.cost_usd and not entry.correction]
-    return Account(len(paid), sum((entry.usage() for entry in paid), Usage()), total(entry.cost_usd for entry in paid))
+    """A call that is unpriced or cost nothing is not on the bill either. An adjustment is no call, and counts in the sums."""
+    paid = [entry for entry in entries if entry.cost_usd]
+    calls = sum(not entry.correction for entry in paid)
+    return Account(calls, sum((entry.usage() for entry in paid), Usage()), total(entry.cost_usd for entry in paid))
 
 
 def account_of_bill(entries: Iterable[dict[str, Any]], key: str) -> Account:

@@ -33,6 +33,7 @@ from rag.models import ApiKey
 QUESTION = "What does skip_locked do in select_for_update?"
 MODULE = "m6-production"
 KEY_LIFETIME = timedelta(hours=1)
+MARKS_TRIED = 5
 UNBROKEN = Case("unbroken", "nothing", Sees(200, Within("REQUEST_TIMEOUT_S")))
 MENDED = replace(UNBROKEN, name="mended", breaks="nothing any more")
 FALLBACK = find_cases("voyage-500")[0]
@@ -168,12 +169,10 @@ def results(cases: tuple[Case, ...], question: str = QUESTION) -> Generator[Resu
 
 def run(case: Case, *, service: Service, question: str, sandbox: str, spare_s: float = SPARE_S) -> Result:
     """Break what the case names, ask and judge; `spare_s`: what the rest of the answer may take beside the time-out."""
-    mark = new_mark()
-    asked = f"{question} ({mark})"
     provider_stack.forget_breakers()
     try:
-        if case.asked_before:
-            service.ask(asked, transform=case.transform)
+        mark = mark_for(case, service=service, question=question)
+        asked = marked(question, mark)
         with broken(case, sandbox=sandbox, mark=mark):
             limit_s = case.sees.within.seconds(settings, spare_s=spare_s)
             began = time.monotonic()
@@ -182,6 +181,24 @@ def run(case: Case, *, service: Service, question: str, sandbox: str, spare_s: f
     finally:
         provider_stack.forget_breakers()
     return judged(case, reply, seconds=seconds, limit_s=limit_s)
+
+
+def mark_for(case: Case, *, service: Service, question: str) -> str:
+    """A new mark. For a case that needs an answer from before: one under which the question was answered and the answer kept.
+
+    A mark is part of what is asked. A question that its sources barely answer is answered under most marks, not under all.
+    """
+    mark = new_mark()
+    for _ in range(MARKS_TRIED if case.asked_before else 0):
+        before = service.ask(marked(question, mark), transform=case.transform)
+        if before.body.get("answered") and not before.degraded:
+            break
+        mark = new_mark()
+    return mark
+
+
+def marked(question: str, mark: str) -> str:
+    return f"{question} ({mark})"
 
 
 def judged(case: Case, reply: Reply, *, seconds: float, limit_s: float) -> Result:

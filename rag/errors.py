@@ -25,6 +25,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from costs.usage import Usage
+from ragsite.secrets import masked
 
 
 class RagError(Exception):
@@ -135,7 +136,7 @@ class ProviderError(RagError):
         """`usage`: what the failed call cost, None = not known; `usage_so_far`: it is of a reply that did not end. `begun`: a
         part of the reply was handed on already.
         """
-        super().__init__(message)
+        super().__init__(masked(message))  # vendors quote the key that they refuse
         self.provider = provider
         self.http_status = http_status
         self.retry_after_s = retry_after_s

@@ -9,12 +9,14 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import Count, F, Q, QuerySet, Sum, Window
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Sum, Window
 from django.db.models.functions import RowNumber
 
 from costs.models import LedgerEntry
 from rag.models import TraceSummary
 
+CALLS = Q(correction=0)
+UNPRICED = Q(cost_usd=None) & ~Exists(LedgerEntry.objects.filter(adjusts=OuterRef("pk")))
 GENERATED = Q(status=200, tokens_in__gt=0)
 """answers that a model wrote, rather than the answer cache"""
 
@@ -66,8 +68,10 @@ def traffic(since: datetime | None) -> QuerySet[TraceSummary]:
 
 
 def calls_of(prompt: str, since: datetime | None) -> QuerySet[LedgerEntry]:
-    """What was sent with a prompt; the judge's is sent by evaluations, the others by questions."""
-    rows = LedgerEntry.objects.filter(prompt__startswith=f"{prompt} v", kind="judge" if prompt == "judge" else "ask")
+    """What was sent with a prompt, and its adjustments; the judge's is sent by evaluations, the others by questions."""
+    kind = "judge" if prompt == "judge" else "ask"
+    of_kind = Q(kind=kind) | Q(adjusts__kind=kind)
+    rows = LedgerEntry.objects.filter(of_kind, prompt__startswith=f"{prompt} v")
     return rows if since is None else rows.filter(at__gte=since)
 
 
@@ -113,12 +117,12 @@ def figures_of(facts: dict[str, Any], times: dict[str, tuple[float, float]]) -> 
 def calls_by_version(prompt: str, *, since: datetime | None, provider_mode: str) -> dict[str, Calls]:
     """By label (`v3`), for the versions that were sent at all."""
     rows = calls_of(prompt, since).filter(provider_mode=provider_mode)
-    times = percentiles(rows.filter(outcome="ok"), by="prompt", value="latency_ms")
+    times = percentiles(rows.filter(CALLS, outcome="ok"), by="prompt", value="latency_ms")
     counted = rows.values("prompt").annotate(
-        calls=Count("pk"),
+        calls=Count("pk", filter=CALLS),
         cost=Sum("cost_usd"),
-        unpriced=Count("pk", filter=Q(cost_usd=None)),
-        failed=Count("pk", filter=~Q(outcome="ok")),
+        unpriced=Count("pk", filter=UNPRICED),
+        failed=Count("pk", filter=CALLS & ~Q(outcome="ok")),
     )
     found = {}
     for facts in counted.order_by():

@@ -2,7 +2,8 @@
 
 from celery import shared_task
 
-from rag import alerting, clock, ingest_jobs, sessions, trace_closing
+from costs import bill_watching
+from rag import alerting, clock, ingest_jobs, rollups, sessions, trace_closing
 
 
 @shared_task  # type: ignore[untyped-decorator]
@@ -30,6 +31,18 @@ def close_trace_files() -> None:
 
 
 @shared_task  # type: ignore[untyped-decorator]
+def watch_bills() -> None:
+    """Every day: whether the ledger is what the providers billed."""
+    bill_watching.watch_bills(clock.now())
+
+
+@shared_task  # type: ignore[untyped-decorator]
 def watch() -> None:
     """Every ALERT_EVERY_S: what was crossed, what broke, and what is to be delivered."""
     alerting.watch()
+
+
+@shared_task  # type: ignore[untyped-decorator]
+def keep_rollups() -> None:
+    """Every ROLLUP_EVERY_S: what the cost page reads instead of every row."""
+    rollups.keep(clock.now())

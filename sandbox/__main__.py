@@ -13,6 +13,8 @@ from pathlib import Path
 from aiohttp import web
 
 from sandbox.app import build
+from sandbox.bill import Bill
+from sandbox.bill_file import BillFile
 from sandbox.catalog import spaces_served
 from sandbox.embedding import Embedding
 from sandbox.encoder import MODEL_SHA256, Encoder, ModelMissing, load_minilm, load_tokenizer
@@ -38,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModelMissing as error:
         return give_up(f"{error}. Install the models with `make setup`, or start with --embedder hashing.")
     except (OSError, sqlite3.Error) as error:
-        return give_up(f"cannot keep vectors in {options.data_dir}: {error}")
+        return give_up(f"cannot keep vectors and the bill in {options.data_dir}: {error}")
     try:
         asyncio.run(serve(sandbox, host=options.host, port=options.port))
     except OSError as error:
@@ -52,7 +54,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8199)
-    parser.add_argument("--data-dir", type=Path, help="keep computed vectors here, so that a restart is fast")
+    parser.add_argument("--data-dir", type=Path, help="keep computed vectors and the bill here, for the next start")
     parser.add_argument("--embedder", choices=("minilm", "hashing"), default="minilm")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="wait before every answer")
     parser.add_argument("--generate-ms", type=float, default=0.0, help="time to write one message")
@@ -73,12 +75,14 @@ def assemble(options: argparse.Namespace, worker: ThreadPoolExecutor) -> Sandbox
         encoder, tokens = HashingEncoder(), LengthCounter()
     for space in spaces_served():
         worker.submit(rotation, space)  # now, rather than while somebody waits for a vector
+    bill = Bill(file=BillFile(options.data_dir / "bill.jsonl") if options.data_dir else None)
     embedding = Embedding(encoder=encoder, worker=worker, store=store)
     return Sandbox(
         embedding=embedding,
         tokens=tokens,
         writer=Writer(embedding),
         pace=Pace(latency_ms=options.latency_ms, generate_ms=options.generate_ms),
+        bill=bill,
     )
 
 

@@ -3,7 +3,7 @@
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from sandbox import anthropic_api, control_api, embeddings_api, reports_api, rerank_api
+from sandbox import anthropic_api, bill_csv, control_api, embeddings_api, openai_reports_api, reports_api, rerank_api
 from sandbox.call import endpoint, new_request_id, refused
 from sandbox.control import BadOrder
 from sandbox.state import SANDBOX, Sandbox
@@ -15,7 +15,7 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 def build(sandbox: Sandbox) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[shape_errors])
     app[SANDBOX] = sandbox
-    app.add_routes(control_api.routes())
+    app.add_routes([*control_api.routes(), web.get("/_bill.csv", bill_csv.show)])
     app.add_routes(
         [
             web.post(
@@ -41,6 +41,14 @@ def build(sandbox: Sandbox) -> web.Application:
             web.post(
                 "/openai/v1/embeddings",
                 endpoint("openai.embeddings", vendor="openai", answer=embeddings_api.openai),
+            ),
+            web.get(
+                "/openai/v1/organization/usage/embeddings",
+                endpoint("openai.usage", vendor="openai", answer=openai_reports_api.usage_report),
+            ),
+            web.get(
+                "/openai/v1/organization/costs",
+                endpoint("openai.costs", vendor="openai", answer=openai_reports_api.cost_report),
             ),
             web.post("/cohere/v2/rerank", endpoint("cohere.rerank", vendor="cohere", answer=rerank_api.rerank)),
         ]

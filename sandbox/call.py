@@ -11,7 +11,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from sandbox import faults
-from sandbox.bill import Entry
+from sandbox.bill_entry import Entry
 from sandbox.control import Fault
 from sandbox.state import SANDBOX, Sandbox
 from sandbox.vendors import REQUEST_ID_HEADERS, Refusal, Vendor, error_body
@@ -47,7 +47,7 @@ class Call:
     def charge(self, *, operation: str, usage: dict[str, int], cost: Decimal) -> None:
         """Put this call on the sandbox's bill."""
         entry = Entry(
-            at=self.sandbox.clock.moment(),
+            at=self.sandbox.clock.bill_moment(),
             provider=self.vendor,
             model=self.model,
             operation=operation,

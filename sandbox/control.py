@@ -12,6 +12,8 @@ Endpoint = Literal[
     "anthropic.usage_report",
     "voyage.embeddings",
     "openai.embeddings",
+    "openai.costs",
+    "openai.usage",
     "cohere.rerank",
 ]
 Kind = Literal[

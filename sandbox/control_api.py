@@ -34,10 +34,12 @@ async def remove_order(request: web.Request) -> web.Response:
 
 
 async def move_clock(request: web.Request) -> web.Response:
-    seconds = _number(await _object(request), "advance_s", default=None)
-    clock = request.app[SANDBOX].clock
-    clock.advance(seconds)
-    return web.json_response({"now": clock.moment().isoformat()})
+    wanted, clock = await _object(request), request.app[SANDBOX].clock
+    seconds, bill = _number(wanted, "advance_s", default=None), wanted.get("bill", False)
+    if not isinstance(bill, bool):
+        raise BadOrder("bill must be true or false")
+    clock.advance(seconds, bill=bill)
+    return web.json_response({"now": clock.moment().isoformat(), "bill": clock.bill_moment().isoformat()})
 
 
 async def set_pace(request: web.Request) -> web.Response:

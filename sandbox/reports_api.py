@@ -1,20 +1,21 @@
 """Anthropic's admin reports, made from the bill: `GET /v1/organizations/cost_report` and `/usage_report/messages`."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
 
 from sandbox import price_list
-from sandbox.bill import Entry, money
+from sandbox.bill import money
+from sandbox.bill_entry import Entry
+from sandbox.buckets import WIDTHS, Buckets, limit_in, snapped, width_in
 from sandbox.call import Call
 from sandbox.vendors import Refusal
 
-WIDTHS = {"1m": timedelta(minutes=1), "1h": timedelta(hours=1), "1d": timedelta(days=1)}
 LIMITS = {"1m": (60, 1440), "1h": (24, 168), "1d": (7, 31)}
 """Buckets in a page: by default, and at most."""
 TOKEN_TYPES = {
@@ -30,12 +31,9 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The query of either report. `end` is excluded."""
+    """The query of either report."""
 
-    start: datetime
-    end: datetime
-    width: timedelta
-    limit: int
+    buckets: Buckets
     groups: frozenset[str]
     models: frozenset[str]
 
@@ -50,27 +48,21 @@ async def usage_report(call: Call) -> web.StreamResponse:
     return await call.deliver(report(call, asked, usages))
 
 
-def asked_in(call: Call, *, widths: Sequence[str], groups: set[str]) -> Asked:
+def asked_in(call: Call, *, widths: tuple[str, ...], groups: set[str]) -> Asked:
     """Raises Refusal(400) for what the real API refuses as well."""
     query = call.request.query
-    width = query.get("bucket_width", "1d")
-    if width not in widths:
-        raise Refusal(400, f"bucket_width: Input should be one of {', '.join(widths)}")
+    name = width_in(query, known=widths)
     given = frozenset(query.getall("group_by[]", []))
     if not given <= groups:
         raise Refusal(400, f"group_by: Input should be any of {', '.join(sorted(groups))}")
     if "starting_at" not in query:
         raise Refusal(400, "starting_at: Field required")
-    default, most = LIMITS[width]
-    limit = query.get("limit", str(default))
-    if not limit.isdecimal() or not 1 <= int(limit) <= most:
-        raise Refusal(400, f"limit: Input should be from 1 to {most}")
-    now = call.sandbox.clock.moment()
-    end = (
-        moment("ending_at", query["ending_at"]) if "ending_at" in query else snapped(now, WIDTHS[width]) + WIDTHS[width]
-    )
-    start = snapped(moment("starting_at", query.get("page", query["starting_at"])), WIDTHS[width])
-    return Asked(start, end, WIDTHS[width], int(limit), given, frozenset(query.getall("models[]", [])))
+    default, most = LIMITS[name]
+    limit, width = limit_in(query, default=default, most=most), WIDTHS[name]
+    now = snapped(call.sandbox.clock.bill_moment(), width) + width
+    end = moment("ending_at", query["ending_at"]) if "ending_at" in query else now
+    start = snapped(moment("starting_at", query.get("page", query["starting_at"])), width)
+    return Asked(Buckets(start, end, width, limit), given, frozenset(query.getall("models[]", [])))
 
 
 def moment(name: str, text: str) -> datetime:
@@ -81,35 +73,13 @@ def moment(name: str, text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def snapped(at: datetime, width: timedelta) -> datetime:
-    """The beginning of the bucket that holds the moment."""
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    return at - (at - epoch) % width
-
-
 def report(call: Call, asked: Asked, results: Callable[[Asked, list[Entry]], list[Result]]) -> dict[str, Any]:
-    starts = list(buckets(asked))
-    shown = starts[: asked.limit]
     data = [
-        {
-            "starting_at": rfc3339(start),
-            "ending_at": rfc3339(start + asked.width),
-            "results": results(asked, call.sandbox.bill.between(start, start + asked.width, provider="anthropic")),
-        }
-        for start in shown
+        {"starting_at": rfc3339(start), "ending_at": rfc3339(end), "results": results(asked, entries)}
+        for start, end, entries in asked.buckets.filled(call.sandbox.bill, "anthropic")
     ]
-    more = len(starts) > asked.limit
-    return {"data": data, "has_more": more, "next_page": rfc3339(starts[asked.limit]) if more else None}
-
-
-def buckets(asked: Asked) -> Iterator[datetime]:
-    """One page of them, and one more if there is one."""
-    start = asked.start
-    for _ in range(asked.limit + 1):
-        if start + asked.width > asked.end:
-            return
-        yield start
-        start += asked.width
+    _, following = asked.buckets.page()
+    return {"data": data, "has_more": following is not None, "next_page": rfc3339(following) if following else None}
 
 
 def rfc3339(at: datetime) -> str:

@@ -191,6 +191,50 @@ def test_an_old_answer_cannot_be_given_where_there_was_none(world: None, capsys:
     assert "status 503 instead of 200; code no_embedding instead of None; " in capsys.readouterr().out
 
 
+class Scripted:
+    """Answers what is asked with these replies, in order; the last one again and again."""
+
+    def __init__(self, *bodies: dict[str, Any]) -> None:
+        self._bodies = list(bodies)
+        self.asked: list[str] = []
+
+    def ask(self, question: str, *, transform: str, stream: bool = False) -> drill.Reply:
+        self.asked.append(question)
+        return drill.Reply(200, self._bodies.pop(0) if len(self._bodies) > 1 else self._bodies[0], None)
+
+
+ANSWERED = {"answered": True, "degraded": []}
+
+
+@pytest.mark.parametrize(
+    "unkept", [{"answered": False, "degraded": []}, {"answered": True, "degraded": ["rerank_skipped"]}]
+)
+def test_what_must_have_been_answered_before_is_asked_under_a_mark_with_a_kept_answer(unkept: dict[str, Any]) -> None:
+    service = Scripted(unkept, ANSWERED)
+
+    mark = drill.mark_for(STALE, service=service, question="Why?")
+
+    assert len(set(service.asked)) == 2
+    assert service.asked[-1] == f"Why? ({mark})"
+
+
+def test_a_question_that_no_mark_gets_an_answer_to_is_given_up() -> None:
+    service = Scripted({"answered": False, "degraded": []})
+
+    mark = drill.mark_for(STALE, service=service, question="Why?")
+
+    assert len(service.asked) == drill.MARKS_TRIED
+    assert f"Why? ({mark})" not in service.asked
+
+
+def test_what_need_not_have_been_answered_is_not_asked_before() -> None:
+    service = Scripted(ANSWERED)
+
+    drill.mark_for(FALLBACK, service=service, question="Why?")
+
+    assert service.asked == []
+
+
 @pytest.mark.parametrize(
     ("events", "reply"),
     [

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from costs.ledger import adjustment_of
 from costs.models import LedgerEntry
 from rag import clock
 from rag.models import TraceSummary
@@ -155,3 +156,14 @@ def test_calls_of_other_prompts_and_kinds_and_money_do_not_count():
     assert calls_by_version("hyde", since=None, provider_mode="simulated") == {}
     assert calls_by_version("judge", since=None, provider_mode="simulated")["v1"].p50_ms == 7.0
     assert calls_by_version("choose", since=clock.now() + timedelta(hours=1), provider_mode="simulated") == {}
+
+
+def test_an_adjustment_counts_in_the_cost_and_is_no_call():
+    book_calls("hyde v1", [100.0], cost_usd="0.0002")
+    book_calls("hyde v1", [900.0], outcome="provider_timeout")
+    for entry, usd in zip(LedgerEntry.objects.order_by("pk"), ("-0.00005", "0.0003"), strict=True):
+        adjustment_of(entry, number=1, usd=Decimal(usd), price_id=None, reason="a bill").save()
+
+    found = calls_by_version("hyde", since=None, provider_mode="simulated")
+
+    assert found == {"v1": Calls(2, Decimal("0.00045"), 0, 1, 100.0, 100.0)}

@@ -4,6 +4,7 @@ import anthropic
 import cohere
 import httpx
 import openai
+from openai.resources.admin.organization import Organization
 from voyageai.api_resources import api_requestor
 from voyageai.client import Client as VoyageClient
 
@@ -25,6 +26,14 @@ def voyage(server: Running, *, timeout: float = TIMEOUT_S) -> VoyageClient:
 def gpt(server: Running, *, timeout: float = TIMEOUT_S) -> openai.OpenAI:
     client = openai.OpenAI(api_key="sk-test", base_url=f"{server.url}/openai/v1", max_retries=0, timeout=timeout)
     return server.closing.enter_context(client)
+
+
+def gpt_admin(server: Running) -> Organization:
+    """What only an admin key may ask."""
+    client = openai.OpenAI(
+        admin_api_key="sk-admin", api_key="", base_url=f"{server.url}/openai/v1", max_retries=0, timeout=TIMEOUT_S
+    )
+    return server.closing.enter_context(client).admin.organization
 
 
 def command(server: Running, *, timeout: float = TIMEOUT_S) -> cohere.ClientV2:

@@ -48,8 +48,8 @@ class Running:
     def bill(self) -> Any:
         return self.ask("GET", "/_bill")
 
-    def advance(self, seconds: float) -> None:
-        self.ask("POST", "/_control/clock", {"advance_s": seconds})
+    def advance(self, seconds: float, *, bill: bool = False) -> None:
+        self.ask("POST", "/_control/clock", {"advance_s": seconds, "bill": bill})
 
     def pace(self, **milliseconds: float) -> None:
         self.ask("POST", "/_control/latency", milliseconds)

@@ -7,7 +7,8 @@ from typing import Any
 import anthropic
 import pytest
 
-from sandbox.bill import Bill, Entry, money
+from sandbox.bill import Bill, money
+from sandbox.bill_entry import Entry
 from sandbox.tests.clients import claude, command, gpt, voyage
 from sandbox.tests.conftest import Running
 from sandbox.tests.test_messages import ANSWERING

@@ -95,6 +95,7 @@ def test_one_order_is_deleted_over_http(server):
         ("/_control", "[]"),
         ("/_control/clock", '{"advance_s": -1}'),
         ("/_control/clock", '{"advance_s": "soon"}'),
+        ("/_control/clock", '{"advance_s": 1, "bill": "yes"}'),
         ("/_control/latency", '{"latency_ms": true}'),
     ],
 )

@@ -22,7 +22,7 @@ def get(server: Running, path: str, **query: Any) -> Any:
 
 
 def today(server: Running) -> str:
-    server_now = datetime.fromisoformat(server.ask("POST", "/_control/clock", {"advance_s": 0})["now"])
+    server_now = datetime.fromisoformat(server.ask("POST", "/_control/clock", {"advance_s": 0})["bill"])
     return f"{server_now:%Y-%m-%dT00:00:00Z}"
 
 
@@ -74,7 +74,7 @@ def test_the_usage_adds_up_to_the_bill(server, key):
 
 def test_a_day_has_only_its_own(server, key):
     asked(server, key)
-    server.advance(86_400)
+    server.advance(86_400, bill=True)
     asked(server, key, model="claude-haiku-4-5")
 
     (item,) = results(get(server, USAGE, **{"group_by[]": "model"}).json())

@@ -106,7 +106,7 @@ def test_an_unusable_data_folder_ends_the_program_with_a_reason(tmp_path):
     )
 
     assert ended.returncode == 2
-    assert "cannot keep vectors" in ended.stderr
+    assert "cannot keep vectors and the bill" in ended.stderr
 
 
 def test_broken_answers_leave_no_traceback_in_the_log():
