@@ -16,7 +16,7 @@ from costs.models import LedgerEntry
 from rag.models import TraceSummary
 
 CALLS = Q(correction=0)
-UNPRICED = Q(cost_usd=None) & ~Exists(LedgerEntry.objects.filter(adjusts=OuterRef("pk")))
+UNPRICED = Q(~Exists(LedgerEntry.objects.filter(adjusts=OuterRef("pk"))), cost_usd=None)
 GENERATED = Q(status=200, tokens_in__gt=0)
 """answers that a model wrote, rather than the answer cache"""
 
