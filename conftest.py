@@ -16,7 +16,9 @@ import hypothesis
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.core.cache import caches
+from django.core.management import call_command
 from django.db.backends.base.creation import BaseDatabaseCreation
 from django.test import TransactionTestCase
 from rest_framework.test import APIClient
@@ -131,12 +133,27 @@ def providers(sandbox: str, chroma: str) -> Iterator[str]:
 def tables_can_be_emptied() -> Iterator[None]:
     """Tests with transactions of their own empty and refill all tables, which the guards refuse otherwise."""
     with pytest.MonkeyPatch.context() as patch:
-        for owner, name in (
-            (BaseDatabaseCreation, "deserialize_db_from_string"),
-            (TransactionTestCase, "_fixture_teardown"),
-        ):
-            patch.setattr(owner, name, unguarded(getattr(owner, name)))
+        refill, empty = (
+            BaseDatabaseCreation.deserialize_db_from_string,
+            getattr(TransactionTestCase, "_fixture_teardown"),
+        )  # noqa: B009
+        patch.setattr(BaseDatabaseCreation, "deserialize_db_from_string", unguarded(into_empty_tables(refill)))
+        patch.setattr(TransactionTestCase, "_fixture_teardown", unguarded(empty))
         yield
+
+
+def into_empty_tables(refill: Callable[[BaseDatabaseCreation, str], None]) -> Callable[..., None]:
+    """Emptying makes content types and permissions anew, under other numbers than those that are to be refilled."""
+
+    @functools.wraps(refill)
+    def taken(creation: BaseDatabaseCreation, data: str) -> None:
+        call_command(
+            "flush", verbosity=0, interactive=False, database=creation.connection.alias, inhibit_post_migrate=True
+        )
+        refill(creation, data)
+        ContentType.objects.clear_cache()
+
+    return taken
 
 
 def unguarded(step: Callable[..., None]) -> Callable[..., None]:

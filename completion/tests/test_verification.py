@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -138,12 +138,12 @@ def test_no_byte_can_be_changed(pdf: bytes, data: st.DataObject) -> None:
     assert not found.valid
 
 
-@given(data=st.data())
+@given(place=st.integers(0, 99_999), digit=st.sampled_from(b"0123456789ABCDEFabcdef"))
 @hypothesis_settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_digit_of_the_signature_can_be_changed(pdf: bytes, data: st.DataObject) -> None:
+def test_no_digit_of_the_signature_can_be_changed(pdf: bytes, place: int, digit: int) -> None:
     start, end = hole_of(pdf)
-    at = data.draw(st.integers(start, end - 1))
-    digit = data.draw(st.sampled_from([each for each in b"0123456789ABCDEFabcdef" if each != pdf[at]]))
+    at = start + place % (end - start)
+    assume(digit != pdf[at])
 
     assert not examine(pdf[:at] + bytes([digit]) + pdf[at + 1 :], published()).valid
 
