@@ -135,8 +135,8 @@ def tables_can_be_emptied() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         refill, empty = (
             BaseDatabaseCreation.deserialize_db_from_string,
-            getattr(TransactionTestCase, "_fixture_teardown"),
-        )  # noqa: B009
+            TransactionTestCase._fixture_teardown,  # type: ignore[attr-defined]
+        )
         patch.setattr(BaseDatabaseCreation, "deserialize_db_from_string", unguarded(into_empty_tables(refill)))
         patch.setattr(TransactionTestCase, "_fixture_teardown", unguarded(empty))
         yield

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from asn1crypto import pem
-from asn1crypto.cms import ContentInfo
+from asn1crypto.cms import CMSAttributes, ContentInfo, IssuerAndSerialNumber, SignedData, SignerIdentifier
 from asn1crypto.x509 import Certificate
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.misc import PdfError
@@ -223,8 +223,30 @@ def hole_is_plain(pdf: bytes, signature: EmbeddedPdfSignature) -> bool:
     """The bytes that no signature covers are the signature in hex, padded with zeros, and nothing else."""
     first, length, second, _ = (int(each) for each in signature.byte_range)
     hole = pdf[first + length : second]
-    signed = ContentInfo.load(signature.pkcs7_content, strict=False).dump().hex().upper().encode("ascii")
+    signed = envelope_of(signature).dump().hex().upper().encode("ascii")
     return bool(hole == b"<" + signed.ljust(len(hole) - 2, b"0") + b">")
+
+
+def envelope_of(signature: EmbeddedPdfSignature) -> ContentInfo:
+    """The signature as we would have written it down (RFC 5652): what it does not sign of itself is not taken from the file."""
+    certificate, found = certificate_of(signature), signature.signer_info
+    names = {"issuer": certificate.issuer, "serial_number": certificate.serial_number}
+    signer = {
+        "version": "v1",
+        "sid": SignerIdentifier({"issuer_and_serial_number": IssuerAndSerialNumber(names)}),
+        "digest_algorithm": {"algorithm": "sha256"},
+        "signed_attrs": CMSAttributes.load(found["signed_attrs"].untag().dump()),
+        "signature_algorithm": {"algorithm": "sha256_ecdsa"},
+        "signature": found["signature"].native,
+    }
+    content = {
+        "version": "v1",
+        "digest_algorithms": [{"algorithm": "sha256"}],
+        "encap_content_info": {"content_type": "data"},
+        "certificates": [certificate],
+        "signer_infos": [signer],
+    }
+    return ContentInfo({"content_type": "signed_data", "content": SignedData(content)})
 
 
 def manifest_in(reader: PdfFileReader) -> Manifest:
