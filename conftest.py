@@ -147,8 +147,9 @@ def into_empty_tables(refill: Callable[[BaseDatabaseCreation, str], None]) -> Ca
 
     @functools.wraps(refill)
     def taken(creation: BaseDatabaseCreation, data: str) -> None:
+        alias = creation.connection.alias
         call_command(
-            "flush", verbosity=0, interactive=False, database=creation.connection.alias, inhibit_post_migrate=True
+            "flush", verbosity=0, interactive=False, database=alias, reset_sequences=False, inhibit_post_migrate=True
         )
         refill(creation, data)
         ContentType.objects.clear_cache()
