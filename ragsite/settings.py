@@ -182,7 +182,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     }
 )
 CELERY_TASK_DEFAULT_QUEUE = "ragsite"
-INGEST_QUEUE = "ragsite-ingests"  # of its own: an ingest or an evaluation takes minutes, and alerts must not wait behind it
+INGEST_QUEUE = (
+    "ragsite-ingests"  # of its own: an ingest or an evaluation takes minutes, and alerts must not wait behind it
+)
 LONG_TASKS = ("rag.tasks.run_ingest", "rag.tasks.resume_ingests", "evals.tasks.ask_waiting_runs")
 CELERY_TASK_ROUTES = {name: {"queue": INGEST_QUEUE} for name in LONG_TASKS}
 CELERY_TASK_IGNORE_RESULT = True
@@ -200,7 +202,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": ALERT_EVERY_S,
         "options": {"expires": ALERT_EVERY_S},
     },
-    "ask evaluations that wait": {"task": "evals.tasks.ask_waiting_runs", "schedule": 30.0, "options": {"expires": 30.0}},
+    "ask evaluations that wait": {
+        "task": "evals.tasks.ask_waiting_runs",
+        "schedule": 30.0,
+        "options": {"expires": 30.0},
+    },
     "pick up ingests that nobody works on": {"task": "rag.tasks.resume_ingests", "schedule": 30.0},
     "forget conversations": {"task": "rag.tasks.forget_sessions", "schedule": 86_400.0},
     "keep the roll-ups of the cost page": {
