@@ -7,12 +7,13 @@ from typing import Any
 
 from django.db.models import Count, Min, Q, Sum
 
-from completion.manifest import Cost, Evidence, RunEvidence, sha256_of
+from completion.manifest import Cost, Evidence, OpenDay, RunEvidence, sha256_of
 from costs.models import LedgerEntry, ModelPrice, ProviderMode
 from costs.spend import EIGHT_PLACES
 from evals.models import EvalRun
 from evals.scoreboard import Scoreboard
-from rag.trace_files import read_chain
+from rag.trace_chain import Chain, digest_of
+from rag.trace_files import DamagedFile, days_in, raw_lines, read_chain
 
 RUN_FIELDS = (
     "dataset",
@@ -49,12 +50,13 @@ PRICE_FIELDS = (
 
 
 class EvidenceMissing(Exception):
-    """The scoreboard names a run that is not there."""
+    """The scoreboard names a run that is not there, or a trace file cannot be read."""
 
 
 def evidence_of(board: Scoreboard, *, trace_folder: Path) -> Evidence:
     """Raises EvidenceMissing."""
     chain = read_chain(trace_folder)
+    days = open_days(trace_folder, chain)
     return {
         "scoreboard_sha256": sha256_of(board.as_json()),
         "dataset_sha256": board.dataset.sha256,
@@ -62,8 +64,19 @@ def evidence_of(board: Scoreboard, *, trace_folder: Path) -> Evidence:
         "price_table_sha256": sha256_of(list(prices())),
         "trace_chain_head": chain.head,
         "trace_chain_entries": len(chain.entries),
+        "trace_open_days": days,
+        "traces_sha256": sha256_of({"trace_chain_head": chain.head, "trace_open_days": days}),
         "commit": board.commit,
     }
+
+
+def open_days(folder: Path, chain: Chain) -> list[OpenDay]:
+    """What the chain does not hold yet: today's file, and those that nobody has closed."""
+    try:
+        digests = {day: digest_of(raw_lines(folder, day)) for day in days_in(folder) if not chain.knows(day)}
+    except DamagedFile as error:
+        raise EvidenceMissing(f"A trace file is damaged: {error}. See `manage.py traces verify`.") from error
+    return [{"day": str(day), "lines": found.lines, "sha256": found.sha256} for day, found in digests.items()]
 
 
 def run_evidence(pk: int) -> RunEvidence:

@@ -98,6 +98,14 @@ class RunEvidence(TypedDict):
     commit: str
 
 
+class OpenDay(TypedDict):
+    """The lines that a day's trace file had when the artifact was issued; later ones stand behind them."""
+
+    day: str
+    lines: int
+    sha256: str
+
+
 class Evidence(TypedDict):
     """Hashes of what the facts rest on; docs/artifact.md says what each is made over."""
 
@@ -107,6 +115,8 @@ class Evidence(TypedDict):
     price_table_sha256: str
     trace_chain_head: str
     trace_chain_entries: int
+    trace_open_days: list[OpenDay]
+    traces_sha256: str
     commit: str
 
 

@@ -53,7 +53,7 @@ def draw_hashes(page: TaggedCanvas, manifest: Manifest, manifest_sha256: str) ->
         ("scoreboard", evidence["scoreboard_sha256"]),
         ("dataset", evidence["dataset_sha256"]),
         ("price table", evidence["price_table_sha256"]),
-        ("trace chain", evidence["trace_chain_head"]),
+        ("traces", evidence["traces_sha256"]),
         ("repository", manifest["work"]["head"]),
         ("service", evidence["commit"] or "unknown"),
     )

@@ -83,6 +83,7 @@ def facts(manifest: Manifest) -> list[tuple[str, str]]:
 
 def hashes(manifest: Manifest) -> list[tuple[str, str]]:
     evidence = manifest["evidence"]
+    open_days = evidence["trace_open_days"]
     runs = [(f"evaluation run of {run['module']}", run["run_sha256"]) for run in evidence["runs"]]
     configurations = [(f"configuration of {run['module']}", run["config_sha256"]) for run in evidence["runs"]]
     return [
@@ -90,7 +91,9 @@ def hashes(manifest: Manifest) -> list[tuple[str, str]]:
         ("scoreboard", evidence["scoreboard_sha256"]),
         ("dataset", evidence["dataset_sha256"]),
         ("price table", evidence["price_table_sha256"]),
+        ("trace files", evidence["traces_sha256"]),
         ("trace files, newest link of the chain", evidence["trace_chain_head"]),
+        *((f"trace file of {told['day']}, its first {told['lines']:,} lines", told["sha256"]) for told in open_days),
         *runs,
         *configurations,
         *prompt_hashes(manifest),

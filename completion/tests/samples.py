@@ -102,6 +102,8 @@ def sample_manifest(**other: Any) -> Manifest:
             "price_table_sha256": "0123456789abcdef" * 4,
             "trace_chain_head": "fedcba9876543210" * 4,
             "trace_chain_entries": 52,
+            "trace_open_days": [{"day": "2026-11-22", "lines": 580, "sha256": "76543210fedcba98" * 4}],
+            "traces_sha256": "89abcdef01234567" * 4,
             "commit": "9e874d52" * 5,
         },
     }

@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 from pytest_django import Settings
 
-from completion.evidence import cost_until, evidence_of, run_evidence
+from completion.evidence import EvidenceMissing, cost_until, evidence_of, run_evidence
 from completion.issuing import AlreadyRevoked, IssueRefused, checked_name, issue, revoke
 from completion.manifest import NotAManifest, canonical, read
 from completion.models import Artifact, Immutable, Revocation
@@ -143,6 +143,8 @@ def test_every_piece_of_evidence_is_bound(board: Scoreboard, settings: Settings)
         lambda: EvalRun.objects.filter(pk=run.pk).update(prompts={"answer": {"version": "v1", "hash": "f" * 64}}),
         lambda: ModelPrice.objects.filter(pk=price.pk).update(input_usd=price.input_usd + 1),
         lambda: (settings.TRACE_DIR.mkdir(exist_ok=True), (settings.TRACE_DIR / "chain.jsonl").write_text("{}\n")),
+        lambda: (settings.TRACE_DIR / "2026-11-22.jsonl").write_text('{"a":1}\n'),
+        lambda: (settings.TRACE_DIR / "2026-11-22.jsonl").write_text('{"a":2}\n'),
     ]
     seen = {hashes()}
     for change in changes:
@@ -150,6 +152,14 @@ def test_every_piece_of_evidence_is_bound(board: Scoreboard, settings: Settings)
         seen.add(hashes())
 
     assert len(seen) == len(changes) + 1
+
+
+def test_a_damaged_trace_file_is_told(board: Scoreboard, settings: Settings) -> None:
+    settings.TRACE_DIR.mkdir(exist_ok=True)
+    (settings.TRACE_DIR / "2026-11-21.jsonl.gz").write_bytes(b"no gzip")
+
+    with pytest.raises(EvidenceMissing, match="2026-11-21"):
+        evidence_of(board, trace_folder=settings.TRACE_DIR)
 
 
 def test_evidence_is_the_same_for_the_same_rows(board: Scoreboard) -> None:
