@@ -11,12 +11,13 @@ from cryptography.x509.oid import NameOID
 
 from rag import clock
 
+SELF_MADE = "self-made.crt"
 VALID = timedelta(days=397)  # what browsers take at most
 
 
 def self_made(*, folder: Path, names: tuple[str, ...]) -> tuple[Path, Path]:
     """Certificate and key below `folder`, those that are there or new ones; the key is readable by its owner alone."""
-    certificate, key = folder / "self-made.crt", folder / "self-made.key"
+    certificate, key = folder / SELF_MADE, folder / "self-made.key"
     if certificate.exists() and key.exists() and still_good(certificate, names):
         return certificate, key
     folder.mkdir(parents=True, exist_ok=True)

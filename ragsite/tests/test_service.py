@@ -89,6 +89,7 @@ def test_the_service_mode_answers_behind_nginx_and_leaves_nothing_behind(house: 
     assert house.manage("status").returncode == 0
     assert house.answers()
     assert several_web_workers(house)
+    assert "faults=()" in by_hand(house, "from evals import proxy_check; print(proxy_check.reached())")
 
     before = house.pids()
     for name in ("nginx", "web", "beat"):
@@ -120,6 +121,22 @@ def started(house: ServiceHouse) -> subprocess.Popen[bytes]:
     assert key is not None
     house.key = key.group()
     return process
+
+
+def by_hand(house: ServiceHouse, code: str) -> str:
+    """A command beside the service, with nothing but the file that the screen names."""
+    named = re.search(r"export ENV_FILE=(\S+)", house.shown())
+    assert named is not None
+    assert Path(named.group(1)).stat().st_mode & 0o777 == 0o600
+    environment = {"PATH": os.environ["PATH"], "ENV_FILE": named.group(1)}
+    return subprocess.run(
+        [sys.executable, "manage.py", "shell", "-c", code],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
 
 
 def several_web_workers(house: ServiceHouse) -> bool:

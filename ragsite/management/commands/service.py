@@ -15,7 +15,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandError
 
-from ragsite import backing, certificates, nginx
+from ragsite import backing, by_hand, certificates, nginx
 from ragsite.local import read_or_make_secret
 from ragsite.management.commands import up
 from ragsite.nginx import NginxMissing, Site, Unusable
@@ -60,6 +60,7 @@ class Command(up.Command):
             "SECRET_KEY": secret_key(),
             "ALLOWED_HOSTS": ",".join(hosts),
             "TRUSTED_PROXIES": "127.0.0.1",
+            "PUBLIC_URL": settings.PUBLIC_URL or public_url(options),
             "WEB_PROCESSES": str(max(FEWEST_WEB_PROCESSES, settings.WEB_PROCESSES)),
             "WEB_THREADS": str(settings.WEB_THREADS),
         }
@@ -104,7 +105,10 @@ class Command(up.Command):
         return Part("nginx", command, url, f"{url}/nginx-status", stop_signal=signal.SIGQUIT)
 
     def screen(self, web: socket.socket, fresh: dict[str, str | None], options: dict[str, Any]) -> str:
-        return screen(public_url(options), fresh, self_made=not options["certificate"])
+        self_made = not options["certificate"]
+        trusted = by_hand.trusting(tls_folder() / certificates.SELF_MADE) if self_made else {}
+        file = by_hand.write(self.environment(options) | {"DATA_DIR": str(settings.DATA_DIR)} | trusted)
+        return screen(public_url(options), fresh, self_made=self_made, environment_file=file)
 
 
 def names(options: dict[str, Any]) -> tuple[str, ...]:
@@ -139,7 +143,7 @@ def site_of(web: socket.socket, options: dict[str, Any], folder: Path) -> Site:
     if options["certificate"]:
         certificate, key = options["certificate"].resolve(), options["key"].resolve()
     else:
-        certificate, key = certificates.self_made(folder=folder / "tls", names=names(options))
+        certificate, key = certificates.self_made(folder=tls_folder(), names=names(options))
     return Site(
         names=names(options),
         upstreams=(f"127.0.0.1:{web.getsockname()[1]}",),
@@ -155,12 +159,16 @@ def site_of(web: socket.socket, options: dict[str, Any], folder: Path) -> Site:
     )
 
 
+def tls_folder() -> Path:
+    return Path(settings.DATA_DIR) / "nginx" / "tls"
+
+
 def public_url(options: dict[str, Any]) -> str:
     port = "" if options["port"] == 443 else f":{options['port']}"
     return f"https://{names(options)[0]}{port}{settings.FORCE_SCRIPT_NAME or ''}"
 
 
-def screen(url: str, fresh: dict[str, str | None], *, self_made: bool) -> str:
+def screen(url: str, fresh: dict[str, str | None], *, self_made: bool, environment_file: Path) -> str:
     password = fresh["password"] or "as at the first start (forgotten: manage.py changepassword admin)"
     lines = [
         "",
@@ -179,5 +187,6 @@ def screen(url: str, fresh: dict[str, str | None], *, self_made: bool) -> str:
             "  The certificate was made here and no browser trusts it: curl --insecure, or --certificate and --key.",
             "",
         ]
-    lines += ["  Documents:  .venv/bin/python manage.py ingest FOLDER --corpus NAME", ""]
+    lines += ["  Commands beside it, with its settings:", f"    export ENV_FILE={environment_file}"]
+    lines += ["    .venv/bin/python manage.py ingest FOLDER --corpus NAME", ""]
     return "\n".join([*lines, f"  Logs: {Path(settings.DATA_DIR) / 'logs'}", ""])
