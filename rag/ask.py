@@ -8,15 +8,17 @@ from typing import Any
 from django.conf import settings
 from django.db import Error as DatabaseUnavailable
 
-from rag import alarms, answering, budgeting, clock, outages, summaries, wiring
+from rag import alarms, answering, budgeting, clock, metrics, outages, span_export, summaries, wiring
 from rag.errors import QuestionRefused, RagError, TraceUnwritable
 from rag.parts import Listener
 from rag.providers.deadline import Cancelled, deadline
 from rag.providers.metered import Meter
 from rag.redaction import redacted
 from rag.sessions import new_session_id
+from rag.timed_trace import TimedTrace
 from rag.trace import Trace, new_trace_id
 from rag.values import Caller, Outcome, Question, storable
+from ragsite import logs
 
 log = logging.getLogger(__name__)
 
@@ -37,11 +39,21 @@ def ask(
     trace_id: str | None = None,
     kind: str = "ask",
     listener: Listener | None = None,
+    traceparent: str = "",
 ) -> Answered:
-    """Answer the question and leave its trace, summary and ledger entries. Raises RagError, traced all the same."""
+    """Answer the question and leave its trace, summary and ledger entries. Raises RagError, traced all the same.
+
+    `traceparent`: the span of the caller that this belongs to (W3C Trace Context).
+    """
     if question.opens_session:
         question = replace(question, session_id=new_session_id())
     trace = opened(question.text, caller, trace_id or new_trace_id(), kind)
+    trace.traceparent = traceparent
+    with logs.under(trace.trace_id):
+        return traced(question, caller, trace, listener)
+
+
+def traced(question: Question, caller: Caller, trace: TimedTrace, listener: Listener | None) -> Answered:
     trace.module, trace.corpus = question.module, question.corpus
     wired: wiring.Wired | None = None
     try:
@@ -74,12 +86,13 @@ def refuse(*, query: str, caller: Caller, trace_id: str, status: int, error: dic
     """Leave the trace of a request that was turned away before it became a question (401, 429, a malformed body)."""
     trace = opened(query, caller, trace_id, kind)
     trace.status, trace.error = status, error
-    record(trace, open_outages=0)
+    with logs.under(trace_id):
+        record(trace, open_outages=0)
 
 
-def opened(query: str, caller: Caller, trace_id: str, kind: str) -> Trace:
+def opened(query: str, caller: Caller, trace_id: str, kind: str) -> TimedTrace:
     """A trace that says `internal error` until something better is known, so that a crash is told as one."""
-    return Trace(
+    return TimedTrace(
         trace_id=trace_id,
         timestamp=clock.now(),
         query=storable(query),
@@ -121,14 +134,25 @@ def check_question(text: str) -> None:
         raise QuestionRefused(f"the question holds the control character U+{ord(bad):04X}; remove it")
 
 
-def record(trace: Trace, *, open_outages: int) -> None:
-    """The line first, then the rows. Without its line an answer must not go out; a missing row can be repaired."""
+def record(trace: TimedTrace, *, open_outages: int) -> None:
+    """Keep the finished trace, and tell those who watch. Raises TraceUnwritable."""
     trace.finish()
+    try:
+        keep(trace, open_outages)
+    finally:
+        metrics.count(trace)
+        span_export.export(trace)
+
+
+def keep(trace: Trace, open_outages: int) -> None:
+    """The line first, then the rows. Without its line an answer must not go out; a missing row can be repaired."""
     line = redacted(trace.as_line())
     try:
         wiring.trace_files().append(line=line, at=trace.timestamp)
     except OSError as error:
         log.critical("trace line not written: %s", error, extra={"trace_id": trace.trace_id})
+        metrics.trace_failure("line")
+        trace.status = TraceUnwritable.status
         raise TraceUnwritable(f"the trace cannot be written: {error.strerror or error}") from error
     try:
         summaries.save_rows(line)
@@ -136,8 +160,10 @@ def record(trace: Trace, *, open_outages: int) -> None:
         log.exception(
             "trace rows not written; `manage.py traces verify --repair` will", extra={"trace_id": trace.trace_id}
         )
+        metrics.trace_failure("rows")
     try:
         outages.note(line, open_outages=open_outages)
         alarms.prompt_cache(line)
     except DatabaseUnavailable:
         log.exception("outages and warnings not noted", extra={"trace_id": trace.trace_id})
+        metrics.trace_failure("outages")

@@ -274,7 +274,7 @@ class IngestJob(models.Model):
 class ApiKey(models.Model):
     """A client's key. Only the SHA-256 of the secret is kept: 256 random bits need no slow hash."""
 
-    SCOPES = ("ask", "read", "costs", "prompts")
+    SCOPES = ("ask", "read", "costs", "prompts", "metrics")
 
     name = models.CharField(max_length=100)
     prefix = models.CharField(max_length=12, unique=True, editable=False)

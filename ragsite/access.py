@@ -88,6 +88,7 @@ OWN: Mapping[str, Rule] = {
     "api-docs": Rule(ANYONE),
     "api/": Rule(ANYONE, ANYONE),
     "healthz": Rule(ANYONE),
+    "metrics": Rule(Who(permissions=("rag.view_outage",), scope="metrics")),
     "readyz": Rule(ANYONE),
     "sign-in": Rule(ANYONE, ANYONE),
     "admin:login": Rule(ANYONE, ANYONE),

@@ -1,7 +1,11 @@
-"""How the web process runs. The slow imports happen while a worker starts, not while somebody waits for an answer."""
+"""How the web process runs. The slow imports happen while a worker starts, not while somebody waits for an answer.
+
+The arbiter reads no settings, so that a reload (HUP) gives its workers the new ones.
+"""
 
 import gc
 import os
+from typing import Any
 
 workers = int(os.environ.get("WEB_PROCESSES", "1"))
 threads = int(os.environ.get("WEB_THREADS", "16"))
@@ -16,10 +20,32 @@ forwarder_headers = ""
 secure_scheme_headers: dict[str, str] = {}
 
 
+def log_format() -> str:
+    """As `ragsite.settings` has it, as far as the environment says; a worker has read `.env`, too, and logs by its settings."""
+    debug = os.environ.get("DEBUG", "true").lower() in ("true", "on", "ok", "y", "yes", "1")
+    return os.environ.get("LOG_FORMAT") or ("line" if debug else "json")
+
+
+def json_logs() -> dict[str, Any]:
+    arbiter = {"handlers": ["stderr"], "level": "INFO", "propagate": False}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"json": {"()": "ragsite.logs.JsonFormatter"}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}},
+        "root": {"handlers": ["stderr"], "level": "INFO"},
+        "loggers": {"gunicorn.error": arbiter},
+    }
+
+
+logconfig_dict = json_logs() if log_format() == "json" else {}
+
+
 def post_worker_init(worker: object) -> None:
-    from rag import provider_stack
+    from rag import metrics, provider_stack
 
     provider_stack.warm_up()
+    metrics.begin()
     gc.collect()
     gc.freeze()  # the SDKs' classes stay for ever: without this every full collection walks through all of them
     gc.set_threshold(20_000, 20, 50)

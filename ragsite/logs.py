@@ -1,12 +1,19 @@
-"""One log line a record: time, level, logger, message, then whatever stands in `extra` as key=value.
+"""One log line a record, for people (`LineFormatter`) or for programs (`JsonFormatter`); which one, LOG_FORMAT says.
 
-What strangers wrote cannot begin a line of its own, and no secret of the settings is written.
+What strangers wrote cannot begin a line of its own, and no secret of the settings is written. While a question is being
+answered every record carries its trace id, whichever logger wrote it (`under`, `TraceIds`).
 """
 
 import logging
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
+
+from django.conf import settings
+from pythonjsonlogger import json as json_logging
 
 from ragsite.secrets import masked
 
@@ -21,6 +28,28 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
 
 
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+
+_trace_id: ContextVar[str] = ContextVar("trace_id", default="")
+
+
+@contextmanager
+def under(trace_id: str) -> Iterator[None]:
+    """What is logged in the block belongs to this trace; a thread started in it has to be run by `copy_context().run`."""
+    token = _trace_id.set(trace_id)
+    try:
+        yield
+    finally:
+        _trace_id.reset(token)
+
+
+class TraceIds(logging.Filter):
+    """Lets every record pass, with the id of the trace that it belongs to. One that the record brings along stays."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        trace_id = _trace_id.get()
+        if trace_id and not hasattr(record, "trace_id"):
+            record.trace_id = trace_id
+        return True
 
 
 class LineFormatter(logging.Formatter):
@@ -50,3 +79,37 @@ class LineFormatter(logging.Formatter):
 def one_line(text: str) -> str:
     """With control characters as they are written in Python: `\\n` for a line's end."""
     return CONTROL.sub(lambda found: repr(found.group())[1:-1], text)
+
+
+class JsonFormatter(json_logging.JsonFormatter):
+    """One JSON object a line, in ASCII: `time` (UTC), `level`, `logger`, `message`, `process`, where there is one `exception`,
+    and what stands in `extra`, `trace_id` among it.
+    """
+
+    converter = staticmethod(time.gmtime)
+    default_time_format = LineFormatter.default_time_format
+    default_msec_format = LineFormatter.default_msec_format
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["asctime", "levelname", "name", "message", "process"],
+            rename_fields={
+                "asctime": "time",
+                "levelname": "level",
+                "name": "logger",
+                "exc_info": "exception",
+                "stack_info": "stack",
+            },
+            reserved_attrs=sorted(STANDARD),
+        )
+
+    def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+        """Masked before it is written as JSON: there a quote inside a secret would hide it."""
+        return {name: harmless(value) for name, value in log_data.items()}
+
+
+def harmless(value: Any) -> Any:
+    """The value as JSON can say it, without secrets. Gunicorn's arbiter writes without settings: it knows none."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return masked(str(value)) if settings.configured else str(value)

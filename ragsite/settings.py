@@ -6,6 +6,7 @@ Wrong combinations are refused by system checks (`ragsite/checks.py`, `rag/check
 """
 
 import os
+import socket
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -33,6 +34,9 @@ BM25_DIR = DATA_DIR / "bm25"
 UPLOAD_DIR = Path(env.str("UPLOAD_DIR", default=str(DATA_DIR / "uploads")))
 INGEST_ROOT = Path(env.str("INGEST_ROOT", default=str(DATA_DIR)))
 RUNNING_URLS = read_running_urls(RUN_DIR)
+# A folder for each host: containers that share DATA_DIR have processes of the same number.
+METRICS_DIR = Path(env.str("METRICS_DIR", default="") or RUN_DIR / "metrics" / socket.gethostname()).resolve()
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(METRICS_DIR)  # prometheus_client looks there when it is imported
 
 # Django
 DEBUG = env.bool("DEBUG", default=True)
@@ -342,14 +346,31 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"  # and in `ragsite.headers`: Content-Security-Policy, Permissions-Policy
 
+# Watching: logs, and the same spans as in our traces for an OpenTelemetry collector (docs/watching.md)
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOG_FORMAT = env.str("LOG_FORMAT", default="", choices=("json", "line", "")) or ("line" if DEBUG else "json")
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": "ragsite.logs.LineFormatter"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
+    "formatters": {
+        "line": {"()": "ragsite.logs.LineFormatter"},
+        "json": {"()": "ragsite.logs.JsonFormatter"},
+    },
+    "filters": {"trace_ids": {"()": "ragsite.logs.TraceIds"}},
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": LOG_FORMAT,
+            "filters": ["trace_ids"],
+            "stream": sys.stderr,
+        }
+    },
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
+        # Gunicorn and Celery would give these handlers of their own, with formats of their own.
+        "gunicorn.error": {"handlers": ["stderr"], "propagate": False},
+        "celery.task": {"handlers": ["stderr"], "propagate": False},
+        "multiprocessing": {"handlers": ["stderr"], "propagate": False},
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "django.server": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "httpx": {"level": "WARNING"},
@@ -358,6 +379,8 @@ LOGGING = {
         "chromadb": {"level": "WARNING"},
     },
 }
+OTEL_EXPORTER_OTLP_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
+OTEL_EXPORTER_OTLP_TRACES_ENDPOINT = env.str("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", default="")
 
 UNFOLD = {
     "SITE_TITLE": "ragsite",

@@ -9,6 +9,7 @@ from rag import views
 from rag.admin import costs, drill
 from rag.api.costs import CostsView
 from rag.api.errors import nothing_here
+from rag.api.metrics import MetricsView
 from ragsite import health, sign_in
 
 urlpatterns = [
@@ -27,4 +28,5 @@ urlpatterns = [
     path("verify/", include("completion.urls")),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", MetricsView.as_view(), name="metrics"),
 ]

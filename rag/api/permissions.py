@@ -15,6 +15,7 @@ STAFF_NEED: Mapping[str, str] = {
     "traces": "rag.view_tracesummary",
     "costs": "costs.view_ledgerentry",
     "prompts": "prompts.view_promptversion",
+    "metrics": "rag.view_outage",
 }
 """Scope, or part of one -> the permission that lets staff do the same."""
 

@@ -47,9 +47,11 @@ class Event(NamedTuple):
         return f"event: {self.name}\ndata: {json.dumps(self.data, ensure_ascii=False)}\n\n".encode(errors="replace")
 
 
-def streamed_answer(*, question: Question, caller: Caller, trace_id: str) -> StreamingHttpResponse:
+def streamed_answer(
+    *, question: Question, caller: Caller, trace_id: str, traceparent: str = ""
+) -> StreamingHttpResponse:
     """The response, once there is something to tell; what goes wrong before that is raised, with a status of its own."""
-    run = Run(question, caller, trace_id)
+    run = Run(question, caller, trace_id, traceparent)
     workers().submit(run.work)
     first = run.next_event()
     if isinstance(first, Exception):
@@ -66,8 +68,8 @@ def workers() -> ThreadPoolExecutor:
 class Run:
     """One question on its way; it is the listener of its own answer."""
 
-    def __init__(self, question: Question, caller: Caller, trace_id: str) -> None:
-        self._question, self._caller, self._trace_id = question, caller, trace_id
+    def __init__(self, question: Question, caller: Caller, trace_id: str, traceparent: str) -> None:
+        self._question, self._caller, self._trace_id, self._traceparent = question, caller, trace_id, traceparent
         self._events: queue.SimpleQueue[Event | Exception | None] = queue.SimpleQueue()
         self._limit: Deadline | None = None
 
@@ -75,7 +77,13 @@ class Run:
         close_old_connections()
         try:
             with deadline(settings.REQUEST_TIMEOUT_S) as self._limit:
-                answered = ask(question=self._question, caller=self._caller, trace_id=self._trace_id, listener=self)
+                answered = ask(
+                    question=self._question,
+                    caller=self._caller,
+                    trace_id=self._trace_id,
+                    listener=self,
+                    traceparent=self._traceparent,
+                )
             self._events.put(Event("done", answer_body(answered)))
         except Cancelled:
             self._events.put(None)

@@ -74,9 +74,14 @@ class AskView(APIView):
             )
         refuse_other_corpora(request, question.corpus)
         self.traced = True
+        traceparent = request.headers.get("traceparent", "")
         if form.validated_data["stream"]:
-            return streamed_answer(question=question, caller=caller_of(request), trace_id=self.trace_id)
-        answered = ask.ask(question=question, caller=caller_of(request), trace_id=self.trace_id)
+            return streamed_answer(
+                question=question, caller=caller_of(request), trace_id=self.trace_id, traceparent=traceparent
+            )
+        answered = ask.ask(
+            question=question, caller=caller_of(request), trace_id=self.trace_id, traceparent=traceparent
+        )
         return Response(answer_body(answered), content_type="application/json")
 
     def note_refusal(self, problem: dict[str, Any]) -> None:

@@ -39,6 +39,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
     def supervise(self, run_dir: Path, options: dict[str, Any]) -> None:
+        forget_counts(Path(settings.METRICS_DIR))
         chroma, sandbox = free_port(CHROMA_PORT), free_port(SANDBOX_PORT)
         env = environment(chroma, sandbox) | self.environment(options)
         supervisor = Supervisor(run_dir, Path(settings.DATA_DIR) / "logs", env, self.tell)
@@ -100,6 +101,12 @@ class Command(BaseCommand):
     def tell(self, text: str) -> None:
         self.stdout.write(f"[up] {text}")
         self.stdout.flush()
+
+
+def forget_counts(folder: Path) -> None:
+    """What the processes of an earlier run have counted for Prometheus, a few files a process."""
+    for counts in folder.glob("*.db"):
+        counts.unlink(missing_ok=True)
 
 
 class Interrupted(Exception):
