@@ -40,7 +40,7 @@ from rag.retrieval.persistent import PersistentCollection
 from rag.trace_files import TraceFiles
 from rag.transforms import Transformer
 from rag.values import Question
-from rag.warming import Warming
+from rag.warming import Uses, Warming
 
 ANALYZER = Analyzer()
 ANSWERED_WITH = ("answer", "choose", "hyde", "multi_query", "decompose")
@@ -103,6 +103,7 @@ def parts_for(question: Question, *, asker: str = "", module: Module | None = No
     serving = serving_for(question.corpus, stamp.version_id, module.chunker, stamp.url_template)
     prompts = prompts_for(question, stamp, asker or question.text)
     meter = Meter(prices=cached_prices(stamp.prices), now=clock.now)
+    uses = uses_of(prompts["answer"]) if module.prompt_cache else None
     parts = Parts(
         module=module,
         models=models(meter.prices),
@@ -112,8 +113,8 @@ def parts_for(question: Question, *, asker: str = "", module: Module | None = No
         dense=collection(serving, provider_stack.query_embedder()),
         lexical=lexical_index(serving.chunk_set_id) if module.bm25_candidates else None,
         reranker=provider_stack.reranker(meter),
-        chat=answering_model(module, meter),
-        keep_system=module.prompt_cache and keeping_pays(prompts["answer"], meter.prices),
+        chat=answering_model(module, meter, uses),
+        keep_system=module.prompt_cache and warming.pays(uses, answer_price(meter.prices), clock.now()),
         passages=StoredPassages(chunk_set_id=serving.chunk_set_id, url_template=serving.url_template),
         fallback=fallback_space(serving, module, meter),
     )
@@ -122,18 +123,17 @@ def parts_for(question: Question, *, asker: str = "", module: Module | None = No
     return Wired(parts, serving, meter, mode, stamp.open_outages, stamp.hard_limits, key)
 
 
-def answering_model(module: Module, meter: Meter) -> ChatModel:
+def answering_model(module: Module, meter: Meter, uses: Uses | None) -> ChatModel:
     chat = provider_stack.chat(meter, "generate", settings.GENERATION_TIMEOUT_S)
     if not module.prompt_cache:
         return chat
     price = answer_price(meter.prices)
-    return Warming(chat, minimum=price.min_cacheable_tokens if price else None, warn=meter.warnings.append)
+    minimum = price.min_cacheable_tokens if price else None
+    return Warming(chat, minimum=minimum, warn=meter.warnings.append, uses=uses)
 
 
-def keeping_pays(prompt: PromptText, prices: PriceTable) -> bool:
-    """Whether the provider is to keep the system prompt, by its price and by when it was last used."""
-    uses = warming.uses_of(prefix_of(settings.ANSWER_MODEL, prompt.system_blocks()))
-    return warming.pays(uses, answer_price(prices), clock.now())
+def uses_of(prompt: PromptText) -> Uses | None:
+    return warming.uses_of(prefix_of(settings.ANSWER_MODEL, prompt.system_blocks()))
 
 
 def answer_price(prices: PriceTable) -> Price | None:
@@ -155,12 +155,18 @@ def cache_key(text: str, parts: Parts, stamp: Stamp, prompts: Mapping[str, Promp
 
 def configuration(parts: Parts) -> dict[str, Any]:
     """The knobs behind an answer, as plain values: what a replay compares."""
-    return parts.module.config() | {
+    return knobs(parts.module) | {
         "embedding_model": parts.models.embedding,
         "rerank_model": parts.models.rerank,
         "max_tokens": parts.models.max_tokens,
         "temperature": parts.models.temperature,
     }
+
+
+@lru_cache(maxsize=64)
+def knobs(module: Module) -> dict[str, Any]:
+    """Not to be changed by who gets it."""
+    return module.config()
 
 
 def current_stamp(corpus: str) -> Stamp:

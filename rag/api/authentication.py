@@ -15,6 +15,9 @@ from rag.models import ApiKey
 
 HEADER = re.compile(r"^(?:Bearer|Api-Key)\s+rk_([0-9a-f]{8})_([A-Za-z0-9_-]{20,80})$", re.IGNORECASE)
 
+BY_PREFIX = f"SELECT * FROM {ApiKey._meta.db_table} WHERE prefix = %s"  # noqa: S608 - our own table
+"""in plain SQL, because every question asks it"""
+
 
 class ApiKeyAuthentication(BaseAuthentication):
     """`Authorization: Bearer rk_...`. A wrong key is refused without saying which half of it was wrong."""
@@ -37,7 +40,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def _key(self, header: str) -> ApiKey | None:
         match = HEADER.match(header)
-        key = ApiKey.objects.filter(prefix=match.group(1)).first() if match else None
+        key = next(iter(ApiKey.objects.raw(BY_PREFIX, [match.group(1)])), None) if match else None
         return key if key is not None and match is not None and key.matches(match.group(2)) else None
 
     def authenticate_header(self, request: Request) -> str:
