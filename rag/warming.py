@@ -77,12 +77,16 @@ class Warming:
     """A chat model for which cold prefixes are written once. It stands outside every deadline of its own calls.
 
     `warn` is told when a prefix that was to be kept was neither written nor read; `minimum` is the shortest prefix, in tokens,
-    that the provider keeps (None: not known). `uses` are those of the system prompt that the question is about to be sent with,
-    where they were looked up already.
+    that the provider keeps (None: not known). `uses` are those of the system prompt of the question, looked up when needed.
     """
 
     def __init__(
-        self, inner: ChatModel, *, minimum: int | None, warn: Callable[[str], None], uses: Uses | None = None
+        self,
+        inner: ChatModel,
+        *,
+        minimum: int | None,
+        warn: Callable[[str], None],
+        uses: Callable[[], Uses | None],
     ) -> None:
         self._inner = inner
         self._minimum = minimum
@@ -114,10 +118,12 @@ class Warming:
         return reply
 
     def _known_warm(self, prefix: str) -> bool:
-        return self._uses is not None and self._uses.prefix == prefix and self._uses.warm(clock.now())
+        uses = self._uses()
+        return uses is not None and uses.prefix == prefix and uses.warm(clock.now())
 
     def _noted(self, prefix: str) -> bool:
-        return self._known_warm(prefix) and self._uses is not None and clock.now() - self._uses.last < JUST_NOW
+        uses = self._uses()
+        return self._known_warm(prefix) and uses is not None and clock.now() - uses.last < JUST_NOW
 
 
 def begun(prefix: str, land: Callable[[bool], None]) -> None:

@@ -12,11 +12,9 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from rag import clock
 from rag.models import ApiKey
+from ragsite.looking_up import look_up
 
 HEADER = re.compile(r"^(?:Bearer|Api-Key)\s+rk_([0-9a-f]{8})_([A-Za-z0-9_-]{20,80})$", re.IGNORECASE)
-
-BY_PREFIX = f"SELECT * FROM {ApiKey._meta.db_table} WHERE prefix = %s"  # noqa: S608 - our own table
-"""in plain SQL, because every question asks it"""
 
 
 class ApiKeyAuthentication(BaseAuthentication):
@@ -40,7 +38,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def _key(self, header: str) -> ApiKey | None:
         match = HEADER.match(header)
-        key = next(iter(ApiKey.objects.raw(BY_PREFIX, [match.group(1)])), None) if match else None
+        key = look_up(ApiKey, "prefix", match.group(1)) if match else None
         return key if key is not None and match is not None and key.matches(match.group(2)) else None
 
     def authenticate_header(self, request: Request) -> str:
