@@ -34,7 +34,7 @@ Shape = tuple[tuple[type[Model], int], ...]
 
 
 def insert(*groups: Sequence[Model]) -> None:
-    """Write new rows, each group of one model: all or none. Their primary keys are not read back. Raises IntegrityError."""
+    """Write new rows as they stand, each group of one model: all or none. Nothing is read back. Raises IntegrityError."""
     given = [group for group in groups if group]
     if not given:
         return

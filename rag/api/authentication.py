@@ -24,10 +24,10 @@ class ApiKeyAuthentication(BaseAuthentication):
         header = request.headers.get("Authorization")
         if not header:
             return None
-        guard = BadKeyThrottle()
-        guard.refuse_guessing(request)
         key = self._key(header)
         if key is None:
+            guard = BadKeyThrottle()
+            guard.refuse_guessing(request)
             guard.count(request)
             raise AuthenticationFailed("this API key is not valid; send it as `Authorization: Bearer rk_...`")
         refusal = key.refusal(clock.now())
@@ -46,7 +46,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class BadKeyThrottle(SimpleRateThrottle):
-    """Guessing keys is limited by address, and guesses over the limit cost one cache look-up each."""
+    """Guessing keys is limited by address. Who has a valid key is not held up by others who guess behind the same address."""
 
     scope = "bad_key"
 
