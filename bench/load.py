@@ -37,7 +37,7 @@ from ragsite.processes import free_port
 
 CONSTANT, ASK = "/api/constant", "/api/ask"
 MODULE = "m6-production"
-OTHERS = ("m1-baseline", "m3-hybrid")
+OTHERS = ("m2-chunking", "m3-hybrid")
 FEW = 8
 """the most in parallel for which the other modules are measured, too"""
 START_S = 180.0
