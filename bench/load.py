@@ -2,7 +2,7 @@
 
 Starts `manage.py service` on a data folder of its own, with a sandbox whose embedder costs next to nothing, and a seeded corpus
 (bench/ingest.py) of `--chunks` chunks. Closed loop: so many clients, each of which asks again as soon as it has its answer.
-The yardstick `/api/constant`, a bare view with the same authentication and throttle, is measured in the same run.
+The yardstick `/api/constant`, a bare view with the same authentication, is measured in the same run.
 
 Needs DATABASE_URL (an empty PostgreSQL database) and REDIS_URL. CPU is user + system time of the web processes.
 """
@@ -28,13 +28,18 @@ import aiohttp
 import httpx
 
 from bench.ask import cpu_ms
+from bench.footprint import additions_s, boot_s, memory_mb, servers_mb
 from bench.ingest import write_corpus
 from bench.serving import ROOT, manage, started
 from rag.modules import find_module
+from ragsite import by_hand
 from ragsite.processes import free_port
 
 CONSTANT, ASK = "/api/constant", "/api/ask"
 MODULE = "m6-production"
+OTHERS = ("m2-chunking", "m3-hybrid")
+FEW = 8
+"""the most in parallel for which the other modules are measured, too"""
 START_S = 180.0
 GENERATE_MS = 1900
 
@@ -116,8 +121,10 @@ def service(chunks: int) -> Iterator[Service]:
                 check=True,
                 stdout=subprocess.DEVNULL,
             )
-            print(f"{chunks:,} chunks ingested in {time.perf_counter() - begun:.1f} s\n", flush=True)
+            took = time.perf_counter() - begun
+            print(f"{chunks:,} chunks ingested in {took:.0f} s, {chunks / took:,.0f} a second", flush=True)
             key = manage("apikey", "create", "load", environment=environment).strip()
+            environment |= {"ENV_FILE": str(folder / "data" / "run" / by_hand.FILE)}
             yield Service(f"https://localhost:{port}", key, sandbox_url, environment, questions(documents))
 
 
@@ -199,12 +206,25 @@ async def streamed(
     return first
 
 
-async def measured(at: Service, parallel: int, seconds: float, kind: str) -> Measured:
+async def kept(at: Service) -> str:
+    """A question that the answer cache keeps: what the sources do not answer is not kept."""
+    auth = {"Authorization": f"Bearer {at.key}"}
+    async with aiohttp.ClientSession(at.url, connector=aiohttp.TCPConnector(ssl=False), headers=auth) as session:
+        for question in at.questions:
+            for _ in range(2):
+                async with session.post(ASK, json={"question": question, "corpus": "bench"}) as response:
+                    answer = await response.json()
+            if answer["cache"]["answer"] == "hit":
+                return question
+    raise SystemExit("no question has an answer that is kept")
+
+
+async def measured(at: Service, parallel: int, seconds: float, kind: str, module: str = MODULE) -> Measured:
     asked = count()
+    questions = (await kept(at),) if kind == "cached" else at.questions
 
     def body() -> dict[str, object]:
-        number = next(asked) if kind != "cached" else 0
-        return {"question": at.questions[number % len(at.questions)], "corpus": "bench", "module": MODULE}
+        return {"question": questions[next(asked) % len(questions)], "corpus": "bench", "module": module}
 
     headers = {"Cache-Control": "no-cache"} if kind in ("uncached", "streamed") else {}
     connector = aiohttp.TCPConnector(limit=0, ssl=False)
@@ -233,12 +253,18 @@ def main() -> None:
         "--slow", type=int, default=100, help=f"asks in flight with {GENERATE_MS} ms a generation; 0: not measured"
     )
     options = parser.parse_args()
+    print(f"ten million additions: {additions_s():.2f} s")
     with service(options.chunks) as at:
+        print(f"start of a web worker until it answers: {boot_s(at.environment):.1f} s")
+        print(f"retrieval, {MODULE}: {retrieval(at)}\n")
         print("| request | parallel | n | a second | p50 ms | p95 ms | p99 ms | first word p50 ms | web CPU ms |")
         print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
         for kind in options.kinds.split(","):
             for parallel in map(int, options.parallel.split(",")):
                 print(asyncio.run(measured(at, parallel, options.seconds, kind)).row(kind, parallel), flush=True)
+                for module in OTHERS if kind == "uncached" and parallel <= FEW else ():
+                    found = asyncio.run(measured(at, parallel, options.seconds, kind, module))
+                    print(found.row(f"{kind}, {module}", parallel), flush=True)
         if options.slow:
             at.pace(GENERATE_MS)
             for kind in ("uncached", "streamed"):
@@ -246,6 +272,21 @@ def main() -> None:
                     f"{kind}, {GENERATE_MS} ms", options.slow
                 )
                 print(row, flush=True)
+        parts = memory_mb(at.environment) | {"postgres": servers_mb("postgres"), "redis": servers_mb("redis-server")}
+        told = ", ".join(f"{name} {used:.0f}" for name, used in parts.items())
+        print(f"\nmemory in MB (proportional): {told}; together {sum(parts.values()):,.0f}")
+    print(f"ten million additions: {additions_s():.2f} s")
+
+
+def retrieval(at: Service) -> str:
+    file = Path(at.environment["DATA_DIR"]) / "questions.json"
+    file.write_text(json.dumps(at.questions))
+    command = [sys.executable, "-m", "bench.retrieval", str(file), MODULE]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **at.environment}, check=True, capture_output=True, text=True
+    )
+    found = json.loads(done.stdout)
+    return f"p50 {found['p50']:.1f} ms, p95 {found['p95']:.1f} ms ({found['n']} questions, one at a time)"
 
 
 if __name__ == "__main__":

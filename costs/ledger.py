@@ -10,7 +10,6 @@ from django.db import transaction
 from costs.models import LedgerEntry, ModelPrice
 from costs.prices import PriceTable
 from costs.usage import Usage
-from ragsite.inserting import insert
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +57,9 @@ def book(*, attempts: Sequence[Attempt], booking: Booking, first: int = 0) -> No
         )
 
 
-def book_new(*, attempts: Sequence[Attempt], booking: Booking) -> None:
-    """Write attempts of which none is there yet; raises IntegrityError, and writes nothing, where one is."""
-    insert([entry_of(attempt=attempt, booking=booking, number=n) for n, attempt in enumerate(attempts)])
+def new_entries(*, attempts: Sequence[Attempt], booking: Booking) -> list[LedgerEntry]:
+    """Attempts of which none is there yet, not saved yet: for a caller who writes them together with rows of its own."""
+    return [entry_of(attempt=attempt, booking=booking, number=n) for n, attempt in enumerate(attempts)]
 
 
 def entry_of(*, attempt: Attempt, booking: Booking, number: int) -> LedgerEntry:

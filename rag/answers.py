@@ -1,8 +1,9 @@
 """Answers kept for the next one who asks the same.
 
 An answer is fresh for ANSWER_CACHE_TTL_S seconds. It is kept for STALE_ANSWER_TTL_S, to be given, marked as stale, when the
-question cannot be embedded at all. The key names the corpus version, the prompts and the configuration, so an activation makes
-every older answer unreachable at once, in every process.
+question cannot be embedded at all. The key names the corpus version, the prompts, the configuration and the newest
+forgetting, so an activation, and the forgetting of anybody's words, make every older answer unreachable at once, in every
+process.
 """
 
 import json
@@ -15,7 +16,6 @@ from django.conf import settings
 from django.core.cache import caches
 
 from rag import clock
-from rag.models import Forgetting
 from rag.values import Answer, Outcome, Passage, Source
 
 FORMAT = "answer:1:"
@@ -40,13 +40,9 @@ def fresh(key: str) -> Kept | None:
 
 
 def recent(key: str) -> Kept | None:
-    """The kept answer, however old; what another version of the code has written and this one cannot read is not there.
-
-    Nor is what was kept before anything was forgotten: this process cannot know whose words it holds.
-    """
+    """The kept answer, however old; what another version of the code has written and this one cannot read is not there."""
     found = caches["answers"].get(FORMAT + key)
-    kept = None if found is None else parsed(found)
-    return None if kept is None or Forgetting.objects.filter(at__gte=kept.at).exists() else kept
+    return None if found is None else parsed(found)
 
 
 def drop_all() -> None:

@@ -1,7 +1,7 @@
 """Answering one question: every side effect, in order. A failure leaves a trace too."""
 
 import logging
-import unicodedata
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,8 @@ from ragsite import logs
 log = logging.getLogger(__name__)
 
 LONGEST_QUESTION = 2_000
+UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+"""control characters but tab and line ends, and half surrogate pairs (Unicode's categories Cc and Cs)"""
 CLIENT_GONE = 499  # nginx's number for it
 
 
@@ -129,9 +131,9 @@ def check_question(text: str) -> None:
         raise QuestionRefused("the question is empty")
     if len(text) > LONGEST_QUESTION:
         raise QuestionRefused(f"the question has {len(text):,} characters; at most {LONGEST_QUESTION:,} are allowed")
-    bad = next((c for c in text if unicodedata.category(c) in ("Cc", "Cs") and c not in "\t\n\r"), None)
+    bad = UNPRINTABLE.search(text)
     if bad is not None:
-        raise QuestionRefused(f"the question holds the control character U+{ord(bad):04X}; remove it")
+        raise QuestionRefused(f"the question holds the control character U+{ord(bad.group()):04X}; remove it")
 
 
 def record(trace: TimedTrace, *, open_outages: int) -> None:

@@ -1,7 +1,7 @@
 """What answering one question needs, by the names that the pipeline knows it by. Plain Python."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -60,6 +60,10 @@ class Fallback:
     dense: DenseIndex
 
 
+def never() -> bool:
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything that answering one question needs, chosen and connected by `rag.wiring`."""
@@ -75,7 +79,7 @@ class Parts:
     chat: ChatModel
     passages: Passages
     fallback: Fallback | None = None
-    keep_system: bool = False
+    keep_system: Callable[[], bool] = never
     """whether the provider is asked to keep the system prompt"""
 
 

@@ -62,6 +62,7 @@ def generated_for(grounds: Grounds, parts: Parts, trace: Trace, listener: Listen
 
 def generated(grounds: Grounds, parts: Parts, trace: Trace, stream: AnswerStream | None) -> Answer:
     new = [source.passage for source in grounds.new()]
+    trace.keep_system = parts.keep_system()
     request = generation_request(
         question=grounds.question,
         passages=new,
@@ -69,11 +70,10 @@ def generated(grounds: Grounds, parts: Parts, trace: Trace, stream: AnswerStream
         model=parts.models.answer,
         max_tokens=parts.models.max_tokens,
         temperature=parts.models.temperature,
-        keep_system=parts.keep_system,
+        keep_system=trace.keep_system,
         keep_turns=parts.module.prompt_cache,
         conversation=grounds.conversation,
     )
-    trace.keep_system = parts.keep_system
     trace.sources_sent = tuple(passage.key for passage in new)
     trace.prompt_length_chars = request.characters()
     trace.request_sha256 = request.fingerprint()

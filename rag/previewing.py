@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 
 from django.conf import settings
 from django.core.cache import caches
@@ -155,5 +156,6 @@ def request_of(text: PromptText, question: Question, wired: wiring.Wired, source
         model=models.answer,
         max_tokens=models.max_tokens,
         temperature=models.temperature,
-        keep_system=wired.parts.module.prompt_cache and wiring.keeping_pays(text, wired.meter.prices),
+        keep_system=wired.parts.module.prompt_cache
+        and wiring.keeping_pays(partial(wiring.uses_of, text), wired.meter.prices),
     )

@@ -1,12 +1,13 @@
 """From a trace line to its rows. The line is the authority: repair goes the same way as the first writing."""
 
+from contextlib import nullcontext
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
-from costs.ledger import Attempt, Booking, book, book_new
+from costs.ledger import Attempt, Booking, book, new_entries
 from costs.usage import Usage
 from rag.models import TraceSummary
 from ragsite.inserting import insert
@@ -19,9 +20,8 @@ def save_rows(line: dict[str, Any]) -> None:
     summary, booking = summary_of(line), booking_of(line)
     attempts = [attempt_of(entry) for entry in line["attempts"]]
     try:
-        with transaction.atomic():
-            insert([summary])
-            book_new(attempts=attempts, booking=booking)
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():
+            insert([summary], new_entries(attempts=attempts, booking=booking))
     except IntegrityError:  # some of it is there
         with transaction.atomic():
             TraceSummary.objects.bulk_create([summary], ignore_conflicts=True)

@@ -26,6 +26,8 @@ from rag.values import sha256
 KEPT = timedelta(hours=1)
 MARGIN = timedelta(minutes=2)
 """for clocks that differ, and for the time between the request and its reply"""
+JUST_NOW = timedelta(seconds=30)
+"""what was used so recently is not noted again: it would change no decision"""
 REMEMBERED_S = 7 * 86_400
 
 
@@ -35,6 +37,7 @@ class Uses:
 
     last: datetime
     kept_until: datetime | None
+    prefix: str = ""
 
     def warm(self, now: datetime) -> bool:
         return self.kept_until is not None and now < self.kept_until
@@ -57,7 +60,7 @@ def uses_of(prefix: str) -> Uses | None:
     if found is None:
         return None
     last, kept_until = found
-    return Uses(moment(last), None if kept_until is None else moment(kept_until))
+    return Uses(moment(last), None if kept_until is None else moment(kept_until), prefix)
 
 
 def note_use(prefix: str, *, kept: bool) -> None:
@@ -74,13 +77,21 @@ class Warming:
     """A chat model for which cold prefixes are written once. It stands outside every deadline of its own calls.
 
     `warn` is told when a prefix that was to be kept was neither written nor read; `minimum` is the shortest prefix, in tokens,
-    that the provider keeps (None: not known).
+    that the provider keeps (None: not known). `uses` are those of the system prompt of the question, looked up when needed.
     """
 
-    def __init__(self, inner: ChatModel, *, minimum: int | None, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        inner: ChatModel,
+        *,
+        minimum: int | None,
+        warn: Callable[[str], None],
+        uses: Callable[[], Uses | None],
+    ) -> None:
         self._inner = inner
         self._minimum = minimum
         self._warn = warn
+        self._uses = uses
 
     def send(self, request: ChatRequest) -> ChatReply:
         """Raises what the inner model raises."""
@@ -91,18 +102,28 @@ class Warming:
         reply = self._sent(request)
         if not (reply.usage.cache_read or reply.usage.cache_write_1h):
             self._warn(complaint(request, reply.usage, minimum=self._minimum, before=parts_before(request)))
-        remember_parts(request)
+        if not self._noted(request.prefix()):
+            remember_parts(request)
         return reply
 
     def _sent(self, request: ChatRequest) -> ChatReply:
         prefix = request.prefix()
-        if not warm(prefix):
+        if not (self._known_warm(prefix) or warm(prefix)):
             with boarded(f"prefix:{prefix}", partial(warm, prefix)) as flight:
                 if flight.found is None:
                     return self._inner.send(replace(request, on_begin=partial(begun, prefix, flight.land)))
         reply = self._inner.send(request)
-        note_use(prefix, kept=True)
+        if not self._noted(prefix):
+            note_use(prefix, kept=True)
         return reply
+
+    def _known_warm(self, prefix: str) -> bool:
+        uses = self._uses()
+        return uses is not None and uses.prefix == prefix and uses.warm(clock.now())
+
+    def _noted(self, prefix: str) -> bool:
+        uses = self._uses()
+        return self._known_warm(prefix) and uses is not None and clock.now() - uses.last < JUST_NOW
 
 
 def begun(prefix: str, land: Callable[[bool], None]) -> None:

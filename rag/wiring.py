@@ -7,9 +7,9 @@ all processes at once: nothing here expires by time.
 import os
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,9 @@ from rag import clock, provider_stack, warming
 from rag.cache import answer_key
 from rag.embedding import EmbedderSpec
 from rag.errors import CorpusNotReady, IndexOutdated, UnknownCorpus, UnknownPromptVersion
-from rag.models import ChunkSet, Corpus, Outage, VectorIndex
+from rag.models import ChunkSet, Corpus, Forgetting, Outage, VectorIndex
 from rag.modules import Module, module_for, with_request
-from rag.parts import Fallback, Models, Parts
+from rag.parts import Fallback, Models, Parts, never
 from rag.providers.contracts import ChatModel, prefix_of
 from rag.providers.metered import Meter
 from rag.retrieval.analyzer import Analyzer
@@ -40,14 +40,14 @@ from rag.retrieval.persistent import PersistentCollection
 from rag.trace_files import TraceFiles
 from rag.transforms import Transformer
 from rag.values import Question
-from rag.warming import Warming
+from rag.warming import Uses, Warming
 
 ANALYZER = Analyzer()
 ANSWERED_WITH = ("answer", "choose", "hyde", "multi_query", "decompose")
 """the prompts that have a part in an answer"""
 STAMP = f"""
     SELECT active_version_id, url_template, (SELECT MAX(id) FROM {Activation._meta.db_table}),
-           (SELECT MAX(id) FROM {ModelPrice._meta.db_table}),
+           (SELECT MAX(id) FROM {ModelPrice._meta.db_table}), (SELECT MAX(id) FROM {Forgetting._meta.db_table}),
            (SELECT COUNT(*) FROM {Outage._meta.db_table} WHERE ended_at IS NULL),
            (SELECT COUNT(*) FROM {Budget._meta.db_table} WHERE hard AND active)
     FROM {Corpus._meta.db_table} WHERE slug = %s
@@ -88,6 +88,7 @@ class Stamp:
     url_template: str
     prompts: int | None
     prices: int | None
+    forgettings: int | None
     open_outages: int
     hard_limits: int
 
@@ -103,6 +104,7 @@ def parts_for(question: Question, *, asker: str = "", module: Module | None = No
     serving = serving_for(question.corpus, stamp.version_id, module.chunker, stamp.url_template)
     prompts = prompts_for(question, stamp, asker or question.text)
     meter = Meter(prices=cached_prices(stamp.prices), now=clock.now)
+    uses = cache(partial(uses_of, prompts["answer"]))  # asked for by those alone who pay for an answer
     parts = Parts(
         module=module,
         models=models(meter.prices),
@@ -112,8 +114,8 @@ def parts_for(question: Question, *, asker: str = "", module: Module | None = No
         dense=collection(serving, provider_stack.query_embedder()),
         lexical=lexical_index(serving.chunk_set_id) if module.bm25_candidates else None,
         reranker=provider_stack.reranker(meter),
-        chat=answering_model(module, meter),
-        keep_system=module.prompt_cache and keeping_pays(prompts["answer"], meter.prices),
+        chat=answering_model(module, meter, uses),
+        keep_system=partial(keeping_pays, uses, meter.prices) if module.prompt_cache else never,
         passages=StoredPassages(chunk_set_id=serving.chunk_set_id, url_template=serving.url_template),
         fallback=fallback_space(serving, module, meter),
     )
@@ -122,18 +124,22 @@ def parts_for(question: Question, *, asker: str = "", module: Module | None = No
     return Wired(parts, serving, meter, mode, stamp.open_outages, stamp.hard_limits, key)
 
 
-def answering_model(module: Module, meter: Meter) -> ChatModel:
+def answering_model(module: Module, meter: Meter, uses: Callable[[], Uses | None]) -> ChatModel:
     chat = provider_stack.chat(meter, "generate", settings.GENERATION_TIMEOUT_S)
     if not module.prompt_cache:
         return chat
     price = answer_price(meter.prices)
-    return Warming(chat, minimum=price.min_cacheable_tokens if price else None, warn=meter.warnings.append)
+    minimum = price.min_cacheable_tokens if price else None
+    return Warming(chat, minimum=minimum, warn=meter.warnings.append, uses=uses)
 
 
-def keeping_pays(prompt: PromptText, prices: PriceTable) -> bool:
+def keeping_pays(uses: Callable[[], Uses | None], prices: PriceTable) -> bool:
     """Whether the provider is to keep the system prompt, by its price and by when it was last used."""
-    uses = warming.uses_of(prefix_of(settings.ANSWER_MODEL, prompt.system_blocks()))
-    return warming.pays(uses, answer_price(prices), clock.now())
+    return warming.pays(uses(), answer_price(prices), clock.now())
+
+
+def uses_of(prompt: PromptText) -> Uses | None:
+    return warming.uses_of(prefix_of(settings.ANSWER_MODEL, prompt.system_blocks()))
 
 
 def answer_price(prices: PriceTable) -> Price | None:
@@ -145,6 +151,7 @@ def cache_key(text: str, parts: Parts, stamp: Stamp, prompts: Mapping[str, Promp
     told = configuration(parts) | {
         "corpus_version": stamp.version_id,
         "url_template": stamp.url_template,
+        "forgettings": stamp.forgettings,  # which of the older answers holds the words that went, nobody knows
         "answer_model": parts.models.answer,
         "transform_model": settings.TRANSFORM_MODEL,
         "prompts": {name: prompts[name].content_hash for name in ANSWERED_WITH},
@@ -155,12 +162,18 @@ def cache_key(text: str, parts: Parts, stamp: Stamp, prompts: Mapping[str, Promp
 
 def configuration(parts: Parts) -> dict[str, Any]:
     """The knobs behind an answer, as plain values: what a replay compares."""
-    return parts.module.config() | {
+    return knobs(parts.module) | {
         "embedding_model": parts.models.embedding,
         "rerank_model": parts.models.rerank,
         "max_tokens": parts.models.max_tokens,
         "temperature": parts.models.temperature,
     }
+
+
+@lru_cache(maxsize=64)
+def knobs(module: Module) -> dict[str, Any]:
+    """Not to be changed by who gets it."""
+    return module.config()
 
 
 def current_stamp(corpus: str) -> Stamp:

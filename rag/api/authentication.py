@@ -12,6 +12,7 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from rag import clock
 from rag.models import ApiKey
+from ragsite.looking_up import look_up
 
 HEADER = re.compile(r"^(?:Bearer|Api-Key)\s+rk_([0-9a-f]{8})_([A-Za-z0-9_-]{20,80})$", re.IGNORECASE)
 
@@ -23,10 +24,10 @@ class ApiKeyAuthentication(BaseAuthentication):
         header = request.headers.get("Authorization")
         if not header:
             return None
-        guard = BadKeyThrottle()
-        guard.refuse_guessing(request)
         key = self._key(header)
         if key is None:
+            guard = BadKeyThrottle()
+            guard.refuse_guessing(request)
             guard.count(request)
             raise AuthenticationFailed("this API key is not valid; send it as `Authorization: Bearer rk_...`")
         refusal = key.refusal(clock.now())
@@ -37,7 +38,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     def _key(self, header: str) -> ApiKey | None:
         match = HEADER.match(header)
-        key = ApiKey.objects.filter(prefix=match.group(1)).first() if match else None
+        key = look_up(ApiKey, "prefix", match.group(1)) if match else None
         return key if key is not None and match is not None and key.matches(match.group(2)) else None
 
     def authenticate_header(self, request: Request) -> str:
@@ -45,7 +46,7 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 class BadKeyThrottle(SimpleRateThrottle):
-    """Guessing keys is limited by address, and guesses over the limit cost one cache look-up each."""
+    """Guessing keys is limited by address. Who has a valid key is not held up by others who guess behind the same address."""
 
     scope = "bad_key"
 

@@ -44,18 +44,24 @@ class AskSerializer(serializers.Serializer[Question]):
             raise serializers.ValidationError(str(error)) from error
         return value
 
-    def create(self, validated_data: dict[str, Any]) -> Question:
-        return Question(
+    def asked(self, data: Any, *, anew: bool) -> tuple[Question, bool]:
+        """The question that a body asks, and whether the answer is to be streamed. Raises ValidationError.
+
+        It changes nothing in the form, so that one serves all requests: making one takes longer than validating with it.
+        """
+        validated_data = self.run_validation(data)
+        question = Question(
             text=validated_data["question"],
             corpus=validated_data.get("corpus") or settings.DEFAULT_CORPUS,
             module=validated_data.get("module") or settings.DEFAULT_MODULE,
             transform=validated_data.get("transform"),
             top_k=validated_data.get("top_k"),
-            anew=self.context.get("anew", False),
+            anew=anew,
             session_id=validated_data.get("session_id"),
             opens_session=validated_data["session"] and "session_id" not in validated_data,
             prompt_version=validated_data.get("prompt_version"),
         )
+        return question, validated_data["stream"]
 
 
 def told_type(field: serializers.Field[Any, Any, Any, Any]) -> str:

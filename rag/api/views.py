@@ -1,5 +1,6 @@
 """The API: parse, one domain call, present."""
 
+from functools import cache
 from typing import Any
 
 from django.http.response import HttpResponseBase
@@ -65,9 +66,7 @@ class AskView(APIView):
     )
     def post(self, request: Request) -> HttpResponseBase:
         """Answer a question from the documents of a corpus, with citations."""
-        form = AskSerializer(data=request.data, context={"anew": asks_anew(request)})
-        form.is_valid(raise_exception=True)
-        question = form.save()
+        question, stream = form().asked(request.data, anew=asks_anew(request))
         if question.prompt_version is not None and not may_pin(request):
             raise PermissionDenied(
                 "`prompt_version` needs the scope 'prompts' of a key, or the permission to see prompts"
@@ -75,7 +74,7 @@ class AskView(APIView):
         refuse_other_corpora(request, question.corpus)
         self.traced = True
         traceparent = request.headers.get("traceparent", "")
-        if form.validated_data["stream"]:
+        if stream:
             return streamed_answer(
                 question=question, caller=caller_of(request), trace_id=self.trace_id, traceparent=traceparent
             )
@@ -98,6 +97,11 @@ class AskView(APIView):
             status=problem["status"],
             error={"code": problem["code"], "message": problem["detail"]},
         )
+
+
+@cache
+def form() -> AskSerializer:
+    return AskSerializer()
 
 
 class TraceView(APIView):

@@ -12,6 +12,7 @@ from rag.providers.anthropic_usage import NAME, usage_of
 from rag.providers.contracts import ChatReply, ChatRequest, Endpoint
 from rag.providers.deadline import Cancelled
 from rag.providers.deadline_transport import bounded
+from rag.providers.lean_sending import LeanHttpxClient
 from rag.providers.mapping import UNREADABLE, worded
 
 
@@ -22,7 +23,7 @@ def client(endpoint: Endpoint) -> anthropic.Anthropic:
         base_url=endpoint.base_url,
         max_retries=0,
         timeout=anthropic.Timeout(endpoint.timeout_s, connect=min(3.0, endpoint.timeout_s)),
-        http_client=bounded(anthropic.DefaultHttpxClient(follow_redirects=False)),
+        http_client=bounded(LeanHttpxClient(follow_redirects=False)),
     )
 
 

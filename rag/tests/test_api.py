@@ -227,19 +227,19 @@ class TestThrottle:
     def test_a_key_over_its_rate_is_told_when_to_come_back(
         self, bob: APIClient, corpus: IngestReport, rates: dict[str, str | None]
     ) -> None:
-        rates["ask"] = "1/min"
+        rates["ask"] = "1/day"
         post(bob)
 
         response = post(bob)
 
         body = problem(response, 429, "throttled")
-        assert 1 <= int(response.headers["Retry-After"]) <= 61
+        assert 1 <= int(response.headers["Retry-After"]) <= 86_401
         assert traced(body)["api_key_id"] is not None
 
     def test_another_key_is_not_held_up(
         self, bob: APIClient, corpus: IngestReport, rates: dict[str, str | None]
     ) -> None:
-        rates["ask"] = "1/min"
+        rates["ask"] = "1/day"
         post(bob)
 
         assert post(client_of()).status_code == 200
