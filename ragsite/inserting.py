@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.db.models import Field, Model
 
 AS_THEY_ARE = frozenset(
@@ -40,7 +40,7 @@ def insert(*groups: Sequence[Model]) -> None:
         return
     shape = tuple((type(group[0]), len(group)) for group in given)
     if connection.vendor == "postgresql":
-        execute(in_one(shape), [value for group in given for value in plain_values(group)])
+        execute(in_one(shape), [value for group in given for row in group for value in plain_values(row)])
         return
     with transaction.atomic(), connection.cursor() as cursor:
         for (model, count), group in zip(shape, given, strict=True):
@@ -52,20 +52,23 @@ def execute(statement: str, values: Sequence[Any]) -> None:
     """Like a cursor of Django's, which would write the values into the text."""
     from psycopg import RawCursor  # PostgreSQL's driver is not asked for where there is none
 
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    connection.validate_thread_sharing()
-    connection.validate_no_broken_transaction()
-    with connection.wrap_database_errors, RawCursor(connection.connection) as cursor:
+    database = connections[DEFAULT_DB_ALIAS]
+    database.close_if_health_check_failed()
+    database.ensure_connection()
+    database.validate_thread_sharing()
+    database.validate_no_broken_transaction()
+    with database.wrap_database_errors, RawCursor(database.connection) as cursor:
         cursor.execute(statement.encode(), values)
 
 
-def plain_values(rows: Sequence[Model]) -> Iterator[Any]:
-    fields = [(field, field.attname, field.get_internal_type() in AS_THEY_ARE) for field in fields_of(type(rows[0]))]
-    for row in rows:
-        values = row.__dict__
-        for field, name, as_it_is in fields:
-            yield values[name] if as_it_is else prepared(field, row)
+def plain_values(row: Model) -> Iterator[Any]:
+    values = row.__dict__
+    return (values[name] if as_it_is else prepared(field, row) for field, name, as_it_is in columns_of(type(row)))
+
+
+@lru_cache(maxsize=64)
+def columns_of(model: type[Model]) -> tuple[tuple["Field[Any, Any]", str, bool], ...]:
+    return tuple((field, field.attname, field.get_internal_type() in AS_THEY_ARE) for field in fields_of(model))
 
 
 def prepared(field: "Field[Any, Any]", row: Model) -> Any:
