@@ -83,17 +83,26 @@ class Settlement:
     alike: tuple[Booked, ...]
     free: tuple[Booked, ...]
     estimates: tuple[tuple[Booked, Billed | None], ...]
-    wrong: tuple[str, ...]
+    mistaken: tuple[str, ...]
+    """entries that are not on the bill, or otherwise"""
+    unbooked: tuple[Billed, ...]
+    """billed, and not in the ledger"""
+
+    @property
+    def wrong(self) -> tuple[str, ...]:
+        return (*self.mistaken, *(f"billed, not in the ledger: {each.told()}" for each in self.unbooked))
+
+
+CALLS = (
+    "SELECT trace_id, provider, model, outcome, request_id, estimated, at, latency_ms, cost_usd, "  # noqa: S608 - our own names
+    f"{', '.join(COLUMNS)} FROM costs_ledgerentry WHERE correction = 0 ORDER BY at"
+)
+"""The rows that `booked` takes; times have to be UTC."""
 
 
 def ledger(database: Path) -> list[Booked]:
-    columns = ", ".join(COLUMNS)
-    query = (
-        f"SELECT trace_id, provider, model, outcome, request_id, estimated, at, latency_ms, cost_usd, {columns} "  # noqa: S608
-        "FROM costs_ledgerentry WHERE correction = 0 ORDER BY at"
-    )
     with closing(sqlite3.connect(database)) as connection:
-        return [booked(row) for row in connection.execute(query)]
+        return [booked(row) for row in connection.execute(CALLS)]
 
 
 def booked(row: Sequence[object]) -> Booked:
@@ -139,8 +148,7 @@ def settled(ledger: Iterable[Booked], bill: Iterable[Billed], *, late_s: float) 
     by_id, wrong = paired_by_id([entry for entry in exact if entry.request_id], left)
     alike, unbilled = paired_alike([entry for entry in exact if not entry.request_id], left, late_s)
     estimates = tuple(paired_in_time(estimated, left, late_s))
-    unbooked = tuple(f"billed, not in the ledger: {each.told()}" for each in left.values())
-    return Settlement(tuple(by_id), tuple(alike), tuple(free), estimates, (*wrong, *unbilled, *unbooked))
+    return Settlement(tuple(by_id), tuple(alike), tuple(free), estimates, (*wrong, *unbilled), tuple(left.values()))
 
 
 def paired_by_id(entries: list[Booked], left: dict[str, Billed]) -> tuple[list[Booked], list[str]]:

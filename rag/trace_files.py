@@ -106,7 +106,7 @@ class TraceFiles:
     def append(self, *, line: dict[str, Any], at: datetime) -> None:
         """Write one line; raises OSError when the disk does not take the whole of it.
 
-        A line that a crash or a full disk has cut short is ended first, so that it does not swallow this one.
+        A line that a crash has cut short is ended first, so that it does not swallow this one.
         """
         data = json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace") + b"\n"
         with self._lock:
@@ -150,9 +150,10 @@ def days_from(day: date) -> Iterator[date]:
 
 
 def write_whole(descriptor: int, data: bytes) -> None:
-    """Raises OSError when only a part is written."""
+    """Append to a file whose lock the caller holds. Raises OSError when only a part is written, which is taken back."""
     written = os.write(descriptor, data)
     if written != len(data):
+        os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
         raise OSError(f"only {written} of {len(data)} bytes of a trace line were written: is the disk full?")
 
 

@@ -23,7 +23,8 @@ from ragsite.local import RUNNING_FILE
 
 STOP_S = 15.0
 LONGEST_BACKOFF_S = 30.0
-STEADY_S = 60.0
+STEADY_S = 10.0
+"""Who lived that long had started well: its death is no sign that the next one will die as well."""
 POLL_S = 0.3
 LOG_LIMIT = 10_000_000
 
@@ -162,7 +163,7 @@ class Supervisor:
             time.sleep(POLL_S)
 
     def watch(self) -> None:
-        """Look at every child once: one that died is started again, later each time it dies young."""
+        """Look at every child once: one that died is started again, at once, and later each time it dies young again."""
         now = time.monotonic()
         for child in self.children.values():
             if child.restart_at is not None:
@@ -212,7 +213,7 @@ class Supervisor:
             child.process, signal.SIGKILL
         )  # what it started itself, a beat for example, must not live on beside the new one
         child.failures = 0 if now - child.started > STEADY_S else child.failures + 1
-        wait = min(LONGEST_BACKOFF_S, 2.0 ** (child.failures - 1)) if child.failures else 0.0
+        wait = min(LONGEST_BACKOFF_S, 2.0 ** (child.failures - 2)) if child.failures > 1 else 0.0
         child.restart_at = now + wait
         how = child.process.returncode
         self.tell(

@@ -46,12 +46,16 @@ class Command(up.Command):
             backing.demand()
         except (NginxMissing, backing.NotThere) as error:
             raise CommandError(str(error)) from error
+        super().handle(*args, **options)
+
+    def supervise(self, run_dir: Path, options: dict[str, Any]) -> None:
+        """The ports are tried here, once an nginx that a killed supervisor has left behind is stopped."""
         for port in filter(None, (options["port"], options["http_port"])):
             if free_port(port) != port:
                 raise CommandError(
                     f"port {port} is in use, or not yours to use: choose another with --port or --http-port"
                 )
-        super().handle(*args, **options)
+        super().supervise(run_dir, options)
 
     def environment(self, options: dict[str, Any]) -> dict[str, str]:
         hosts = dict.fromkeys((*names(options), *settings.ALLOWED_HOSTS, *LOOPBACK))
