@@ -131,11 +131,11 @@ def description(plan: Plan, corpus: str, module: str, version: str | None, cache
     wired = parts_of(corpus, module, version or texts["answer"].version)
     return {
         "module": module,
-        "prompt_version": wired.parts.prompt.version,
-        "prompts": described_prompts(texts | {"answer": wired.parts.prompt}, judge),
+        "prompt_version": wired.prompt.version,
+        "prompts": described_prompts(texts | {"answer": wired.prompt}, judge),
         "model_names": model_names(),
         "corpus_version": wired.serving.version,
-        "config": wiring.configuration(wired.parts),
+        "config": wiring.configuration(wired.module, wired.models),
         "provider_mode": wired.provider_mode,
         "judge_model": settings.JUDGE_MODEL if judge else "",
         "judge_prompt_version": judge.version if judge else "",
@@ -214,10 +214,10 @@ def refuse_if_changed(run: EvalRun) -> wiring.Wired:
     judge = texts["judge"] if run.judge_model else None
     then_and_now = {
         "the corpus version": (run.corpus_version, wired.serving.version),
-        "the configuration": (run.config, wiring.configuration(wired.parts)),
+        "the configuration": (run.config, wiring.configuration(wired.module, wired.models)),
         "a model": (run.model_names, model_names()),
         "the judge's model": (run.judge_model, settings.JUDGE_MODEL if judge else ""),
-        "a prompt": (run.prompts, described_prompts(texts | {"answer": wired.parts.prompt}, judge)),
+        "a prompt": (run.prompts, described_prompts(texts | {"answer": wired.prompt}, judge)),
         "the provider mode": (run.provider_mode, wired.provider_mode),
     }
     changed = [what for what, (then, now) in then_and_now.items() if then != now]

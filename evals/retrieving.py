@@ -55,6 +55,6 @@ def parts_of(*, corpus: str, module: Module, spec: EmbedderSpec, meter: Meter) -
         dense=wiring.collection(serving, spec),
         lexical=wiring.lexical_index(serving.chunk_set_id) if module.bm25_candidates else None,
         reranker=provider_stack.reranker(meter),
-        chat=wiring.answering_model(module, meter),
+        chat=wiring.answering_model(module, meter, lambda: None),
         passages=StoredPassages(chunk_set_id=serving.chunk_set_id, url_template=serving.url_template),
     )

@@ -33,7 +33,7 @@ def answered(
 
 
 def session_of(question: Question, caller: Caller, wired: wiring.Wired, trace: Trace) -> Session | None:
-    module, session = wired.parts.module.name, None
+    module, session = wired.module.name, None
     if question.session_id is not None:
         begin = sessions.opened if question.opens_session else sessions.found
         session = begin(question.session_id, corpus=question.corpus, module=module, caller=caller)

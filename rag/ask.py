@@ -107,15 +107,14 @@ def opened(query: str, caller: Caller, trace_id: str, kind: str) -> TimedTrace:
 
 
 def describe(trace: Trace, wired: wiring.Wired) -> None:
-    parts, serving = wired.parts, wired.serving
-    trace.module = parts.module.name
-    trace.config = wiring.configuration(parts)
-    trace.corpus_version = serving.version
-    trace.chunker = serving.chunker
+    trace.module = wired.module.name
+    trace.config = wiring.configuration(wired.module, wired.models)
+    trace.corpus_version = wired.serving.version
+    trace.chunker = wired.serving.chunker
     trace.provider_mode = wired.provider_mode
-    trace.model = parts.models.answer
-    trace.prompt_version = parts.prompt.version
-    trace.prompt_hash = parts.prompt.content_hash
+    trace.model = wired.models.answer
+    trace.prompt_version = wired.prompt.version
+    trace.prompt_hash = wired.prompt.content_hash
 
 
 def note_calls(trace: Trace, meter: Meter) -> None:

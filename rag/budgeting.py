@@ -58,12 +58,12 @@ def settle(trace: Trace) -> None:
 
 def dearest(wired: Wired, conversation: Conversation | None) -> Decimal:
     """USD that a question costs at most when every call is made once, with nothing read from the provider's cache."""
-    parts, at = wired.parts, clock.now()
-    calls = [("anthropic", parts.models.answer, generation(wired, conversation))]
-    calls.append(("voyage", parts.models.embedding, EMBEDDINGS))
-    if parts.module.rerank:
-        calls.append(("cohere", parts.models.rerank, RERANK))
-    transforms = (2 if parts.module.transform != "simple" else 0) + (1 if conversation is not None else 0)
+    at = clock.now()
+    calls = [("anthropic", wired.models.answer, generation(wired, conversation))]
+    calls.append(("voyage", wired.models.embedding, EMBEDDINGS))
+    if wired.module.rerank:
+        calls.append(("cohere", wired.models.rerank, RERANK))
+    transforms = (2 if wired.module.transform != "simple" else 0) + (1 if conversation is not None else 0)
     calls += [("anthropic", settings.TRANSFORM_MODEL, TRANSFORM)] * transforms
     priced = (
         (wired.meter.prices.find(provider=provider, model=model, at=at), usage) for provider, model, usage in calls
@@ -73,12 +73,12 @@ def dearest(wired: Wired, conversation: Conversation | None) -> Decimal:
 
 def generation(wired: Wired, conversation: Conversation | None) -> Usage:
     """The longest prompt, all of it written to the provider's cache at the dearest rate, and the longest answer."""
-    system = sum(map(len, wired.parts.prompt.system_blocks()))
+    system = sum(map(len, wired.prompt.system_blocks()))
     shown = SOURCES_MAX_CHARACTERS + FENCES + characters(conversation)
     return Usage(
         cache_write_1h=system // CHARACTERS_PER_TOKEN,
         cache_write_5m=shown // CHARACTERS_PER_TOKEN,
-        output_tokens=wired.parts.models.max_tokens,
+        output_tokens=wired.models.max_tokens,
     )
 
 

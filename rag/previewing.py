@@ -148,7 +148,7 @@ def answer_preview(text: PromptText, question: Question, caller: Caller) -> Prev
 
 
 def request_of(text: PromptText, question: Question, wired: wiring.Wired, sources: tuple[Source, ...]) -> ChatRequest:
-    models = wired.parts.models
+    models = wired.models
     return generation_request(
         question=question.text,
         passages=[source.passage for source in sources],
@@ -156,6 +156,6 @@ def request_of(text: PromptText, question: Question, wired: wiring.Wired, source
         model=models.answer,
         max_tokens=models.max_tokens,
         temperature=models.temperature,
-        keep_system=wired.parts.module.prompt_cache
+        keep_system=wired.module.prompt_cache
         and wiring.keeping_pays(partial(wiring.uses_of, text), wired.meter.prices),
     )

@@ -159,12 +159,12 @@ def todays_differences(line: dict[str, Any]) -> list[Difference]:
         wired = wiring.parts_for(question, asker=asker)
     except RagError as error:
         return [Difference("service", "answered", str(error))]
-    now = wiring.configuration(wired.parts)
+    now = wiring.configuration(wired.module, wired.models)
     then = line["config"] if line["module"] in MODULES else {}
     pairs = [
-        ("prompt version", line["prompt_version"], wired.parts.prompt.version),
+        ("prompt version", line["prompt_version"], wired.prompt.version),
         ("corpus version", line["corpus_version"], wired.serving.version),
-        ("model", line["model"], wired.parts.models.answer),
+        ("model", line["model"], wired.models.answer),
         ("provider mode", line["provider_mode"], wired.provider_mode),
         *((f"config {name}", then.get(name), now.get(name)) for name in sorted(now.keys() | then.keys())),
     ]

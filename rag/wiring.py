@@ -69,7 +69,10 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class Wired:
-    parts: Parts
+    module: Module
+    models: Models
+    prompt: PromptText
+    """that answers"""
     serving: Serving
     meter: Meter
     provider_mode: str
@@ -78,6 +81,12 @@ class Wired:
     """how many there are on spending, whomever they concern"""
     answer_key: str | None
     """under which the answer is kept; None where the module keeps none"""
+    made: Callable[[], Parts]
+
+    @property
+    def parts(self) -> Parts:
+        """Connected when they are first needed: a kept answer needs none of them."""
+        return self.made()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +113,30 @@ def parts_for(question: Question, *, asker: str = "", module: Module | None = No
     serving = serving_for(question.corpus, stamp.version_id, module.chunker, stamp.url_template)
     prompts = prompts_for(question, stamp, asker or question.text)
     meter = Meter(prices=cached_prices(stamp.prices), now=clock.now)
-    uses = cache(partial(uses_of, prompts["answer"]))  # asked for by those alone who pay for an answer
-    parts = Parts(
+    usable_collection(serving, provider_stack.query_embedder())
+    answering, mode = models(meter.prices), provider_stack.provider_mode(module)
+    key = cache_key(question.text, module, answering, stamp, prompts, mode) if module.answer_cache else None
+    return Wired(
         module=module,
-        models=models(meter.prices),
+        models=answering,
+        prompt=prompts["answer"],
+        serving=serving,
+        meter=meter,
+        provider_mode=mode,
+        open_outages=stamp.open_outages,
+        hard_limits=stamp.hard_limits,
+        answer_key=key,
+        made=cache(partial(connected, module, answering, serving, prompts, meter)),
+    )
+
+
+def connected(
+    module: Module, answering: Models, serving: Serving, prompts: Mapping[str, PromptText], meter: Meter
+) -> Parts:
+    uses = cache(partial(uses_of, prompts["answer"]))
+    return Parts(
+        module=module,
+        models=answering,
         prompt=prompts["answer"],
         transformer=transformer(meter, prompts),
         embedder=provider_stack.embedder_for_questions(provider_stack.query_embedder(), meter),
@@ -119,9 +148,6 @@ def parts_for(question: Question, *, asker: str = "", module: Module | None = No
         passages=StoredPassages(chunk_set_id=serving.chunk_set_id, url_template=serving.url_template),
         fallback=fallback_space(serving, module, meter),
     )
-    mode = provider_stack.provider_mode(module)
-    key = cache_key(question.text, parts, stamp, prompts, mode) if module.answer_cache else None
-    return Wired(parts, serving, meter, mode, stamp.open_outages, stamp.hard_limits, key)
 
 
 def answering_model(module: Module, meter: Meter, uses: Callable[[], Uses | None]) -> ChatModel:
@@ -146,13 +172,15 @@ def answer_price(prices: PriceTable) -> Price | None:
     return prices.find(provider="anthropic", model=settings.ANSWER_MODEL, at=clock.now())
 
 
-def cache_key(text: str, parts: Parts, stamp: Stamp, prompts: Mapping[str, PromptText], mode: str) -> str:
+def cache_key(
+    text: str, module: Module, answering: Models, stamp: Stamp, prompts: Mapping[str, PromptText], mode: str
+) -> str:
     """Everything that the answer to a question depends on, and the links of its sources."""
-    told = configuration(parts) | {
+    told = configuration(module, answering) | {
         "corpus_version": stamp.version_id,
         "url_template": stamp.url_template,
         "forgettings": stamp.forgettings,  # which of the older answers holds the words that went, nobody knows
-        "answer_model": parts.models.answer,
+        "answer_model": answering.answer,
         "transform_model": settings.TRANSFORM_MODEL,
         "prompts": {name: prompts[name].content_hash for name in ANSWERED_WITH},
         "mode": mode,
@@ -160,13 +188,13 @@ def cache_key(text: str, parts: Parts, stamp: Stamp, prompts: Mapping[str, Promp
     return answer_key(text, configuration=told)
 
 
-def configuration(parts: Parts) -> dict[str, Any]:
+def configuration(module: Module, answering: Models) -> dict[str, Any]:
     """The knobs behind an answer, as plain values: what a replay compares."""
-    return knobs(parts.module) | {
-        "embedding_model": parts.models.embedding,
-        "rerank_model": parts.models.rerank,
-        "max_tokens": parts.models.max_tokens,
-        "temperature": parts.models.temperature,
+    return knobs(module) | {
+        "embedding_model": answering.embedding,
+        "rerank_model": answering.rerank,
+        "max_tokens": answering.max_tokens,
+        "temperature": answering.temperature,
     }
 
 

@@ -241,7 +241,8 @@ def test_only_a_model_that_takes_a_temperature_is_given_one(model: str, degree: 
 
 
 def test_the_configuration_is_what_a_replay_compares(corpus: IngestReport) -> None:
-    knobs = configuration(wired(top_k=3).parts)
+    asked = wired(top_k=3)
+    knobs = configuration(asked.module, asked.models)
 
     assert knobs == M3.config() | {
         "top_k": 3,
