@@ -20,12 +20,6 @@ def memory_mb(environment: Mapping[str, str]) -> dict[str, float]:
     return {name: sum(map(pss_mb, tree(part["pid"]))) for name, part in parts.items()}
 
 
-def servers_mb(name: str) -> float:
-    """Likewise of all processes of that name on this machine: a database server that was there before."""
-    listed = subprocess.run(["/usr/bin/pgrep", "-x", name], capture_output=True, text=True, check=False)
-    return sum(pss_mb(int(pid)) for pid in listed.stdout.split())
-
-
 def tree(pid: int) -> Iterator[int]:
     yield pid
     for task in Path(f"/proc/{pid}/task").iterdir():

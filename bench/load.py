@@ -4,7 +4,8 @@ Starts `manage.py service` on a data folder of its own, with a sandbox whose emb
 (bench/ingest.py) of `--chunks` chunks. Closed loop: so many clients, each of which asks again as soon as it has its answer.
 The yardstick `/api/constant`, a bare view with the same authentication, is measured in the same run.
 
-Needs DATABASE_URL (an empty PostgreSQL database) and REDIS_URL. CPU is user + system time of the web processes.
+Needs nothing that runs already: PostgreSQL, redis-server and nginx have to be installed. CPU is user + system time of the web
+processes.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -27,9 +28,11 @@ from pathlib import Path
 import aiohttp
 import httpx
 
+from bench import own_servers
 from bench.ask import cpu_ms
-from bench.footprint import additions_s, boot_s, memory_mb, servers_mb
+from bench.footprint import additions_s, boot_s, memory_mb, pss_mb, tree
 from bench.ingest import write_corpus
+from bench.own_servers import PostgreSQL, Redis
 from bench.serving import ROOT, manage, started
 from rag.modules import find_module
 from ragsite import by_hand
@@ -41,6 +44,8 @@ OTHERS = ("m2-chunking", "m3-hybrid")
 FEW = 8
 """the most in parallel for which the other modules are measured, too"""
 START_S = 180.0
+CONNECTIONS = "-c max_connections=400"
+"""one for each thread that answers, and one for each that streams"""
 GENERATE_MS = 1900
 
 
@@ -51,6 +56,8 @@ class Service:
     sandbox: str
     environment: Mapping[str, str]
     questions: tuple[str, ...]
+    servers: Mapping[str, int]
+    """process ids of the database and of Redis"""
 
     def web_processes(self) -> tuple[int, ...]:
         parts = json.loads(manage("status", "--json", environment=self.environment))["parts"]
@@ -83,10 +90,14 @@ class Measured:
 
 @contextmanager
 def service(chunks: int) -> Iterator[Service]:
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
         folder, sandbox_port, port = Path(place), free_port(0), free_port(0)
+        folder.chmod(0o755)  # PostgreSQL is another user's, and has to come through
         sandbox_url = f"http://127.0.0.1:{sandbox_port}"
+        postgresql, redis = stack.enter_context(servers(folder))
         environment = {
+            "DATABASE_URL": postgresql.url,
+            "REDIS_URL": redis.url,
             "DATA_DIR": str(folder / "data"),
             "SANDBOX_URL": sandbox_url,
             "ALLOW_SANDBOX": "true",
@@ -114,18 +125,24 @@ def service(chunks: int) -> Iterator[Service]:
             write_corpus(documents, chunks)
             begun = time.perf_counter()
             ingest = ("ingest", str(documents), "--corpus", "bench", "--chunker", find_module(MODULE).chunker)
-            subprocess.run(
-                [sys.executable, "manage.py", *ingest],
-                cwd=ROOT,
-                env={**os.environ, **environment},
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
+            told = manage(*ingest, environment=environment)
+            if "is active" not in told:
+                raise SystemExit(f"the ingest failed: {told}")
             took = time.perf_counter() - begun
             print(f"{chunks:,} chunks ingested in {took:.0f} s, {chunks / took:,.0f} a second", flush=True)
             key = manage("apikey", "create", "load", environment=environment).strip()
+            pids = {"postgresql": postgresql.pid(), "redis": redis.pid()}
             environment |= {"ENV_FILE": str(folder / "data" / "run" / by_hand.FILE)}
-            yield Service(f"https://localhost:{port}", key, sandbox_url, environment, questions(documents))
+            yield Service(f"https://localhost:{port}", key, sandbox_url, environment, questions(documents), pids)
+
+
+@contextmanager
+def servers(folder: Path) -> Iterator[tuple[PostgreSQL, Redis]]:
+    with (
+        own_servers.postgresql(folder / "postgresql", free_port(0), CONNECTIONS) as postgresql,
+        own_servers.redis_server(folder / "redis", free_port(0)) as redis,
+    ):
+        yield postgresql, redis
 
 
 @contextmanager
@@ -272,7 +289,7 @@ def main() -> None:
                     f"{kind}, {GENERATE_MS} ms", options.slow
                 )
                 print(row, flush=True)
-        parts = memory_mb(at.environment) | {"postgres": servers_mb("postgres"), "redis": servers_mb("redis-server")}
+        parts = memory_mb(at.environment) | {name: sum(map(pss_mb, tree(pid))) for name, pid in at.servers.items()}
         told = ", ".join(f"{name} {used:.0f}" for name, used in parts.items())
         print(f"\nmemory in MB (proportional): {told}; together {sum(parts.values()):,.0f}")
     print(f"ten million additions: {additions_s():.2f} s")

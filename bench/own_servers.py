@@ -18,7 +18,8 @@ DEBIAN = Path("/usr/lib/postgresql")
 NAME = "bench"
 START_S = 60.0
 TRUSTED = ("--username", NAME, "--auth", "trust", "--encoding", "UTF8", "--locale", "C.UTF-8", "--wal-segsize", "1")
-OPTIONS = "-c listen_addresses=127.0.0.1 -c max_connections=200 -c max_wal_size=32MB -c min_wal_size=2MB"
+SMALL = "-c max_connections=200 -c max_wal_size=32MB -c min_wal_size=2MB"
+"""for a disk that is to be full"""
 
 
 class Missing(Exception):
@@ -60,6 +61,7 @@ class PostgreSQL:
     folder: Path
     port: int
     user: str | None
+    options: str
 
     @property
     def url(self) -> str:
@@ -70,12 +72,16 @@ class PostgreSQL:
 
     def start(self) -> None:
         """Returns once it takes connections, after whatever it has to recover. Raises RuntimeError."""
-        log, options = str(self.folder / "server.log"), f"-p {self.port} -k {self.folder} {OPTIONS}"
+        log = str(self.folder / "server.log")
+        options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self.folder} {self.options}"
         self._control("start", "--log", log, "--options", options, "--wait", "--timeout", f"{START_S:.0f}")
 
     def stop(self, mode: str) -> None:
         """`fast` closes connections and writes everything down; `immediate` is like a power failure."""
         self._control("stop", "--mode", mode, "--wait")
+
+    def pid(self) -> int:
+        return int((self.folder / "postmaster.pid").read_text().split()[0])
 
     def runs(self) -> bool:
         return self._called(postgresql_binary("pg_ctl"), "status", "--pgdata", str(self.folder)).returncode == 0
@@ -106,9 +112,9 @@ class PostgreSQL:
 
 
 @contextmanager
-def postgresql(folder: Path, port: int) -> Iterator[PostgreSQL]:
+def postgresql(folder: Path, port: int, options: str = SMALL) -> Iterator[PostgreSQL]:
     """Started in the folder, which may be there, empty (a disk of its own, for example)."""
-    server = PostgreSQL(folder, port, postgresql_user())
+    server = PostgreSQL(folder, port, postgresql_user(), options)
     folder.mkdir(exist_ok=True)
     folder.chmod(0o700)
     if server.user:
@@ -149,6 +155,9 @@ class Redis:
         if self._process is not None:
             self._process.send_signal(number)
             self._process.wait(START_S)
+
+    def pid(self) -> int:
+        return self._process.pid if self._process is not None else 0
 
     def answers(self) -> bool:
         try:

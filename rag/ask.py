@@ -145,6 +145,13 @@ def record(trace: TimedTrace, *, open_outages: int) -> None:
         span_export.export(trace)
 
 
+def book_alone(line: dict[str, Any]) -> None:
+    try:
+        summaries.save_calls(line)
+    except DatabaseUnavailable:
+        log.exception("calls without a trace not booked", extra={"trace_id": line["trace_id"]})
+
+
 def keep(trace: Trace, open_outages: int) -> None:
     """The line first, then the rows. Without its line an answer must not go out; a missing row can be repaired."""
     line = redacted(trace.as_line())
@@ -154,6 +161,7 @@ def keep(trace: Trace, open_outages: int) -> None:
         log.critical("trace line not written: %s", error, extra={"trace_id": trace.trace_id})
         metrics.trace_failure("line")
         trace.status = TraceUnwritable.status
+        book_alone(line)
         raise TraceUnwritable(f"the trace cannot be written: {error.strerror or error}") from error
     try:
         summaries.save_rows(line)

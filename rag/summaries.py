@@ -28,6 +28,11 @@ def save_rows(line: dict[str, Any]) -> None:
             book(attempts=attempts, booking=booking)
 
 
+def save_calls(line: dict[str, Any]) -> None:
+    """The ledger entries alone, of a request that has no line: it was refused, but its calls are on the bill."""
+    book(attempts=[attempt_of(entry) for entry in line["attempts"]], booking=booking_of(line))
+
+
 def summary_of(line: dict[str, Any]) -> TraceSummary:
     usage, latencies = line["prompt_cache"], line["latencies_ms"]
     return TraceSummary(

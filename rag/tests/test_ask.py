@@ -3,6 +3,7 @@ from decimal import Decimal
 import pytest
 from pytest_django.fixtures import Settings
 
+from costs.models import LedgerEntry
 from rag.ask import ask, check_question
 from rag.errors import (
     CorpusNotReady,
@@ -207,6 +208,8 @@ def test_no_answer_goes_out_without_its_line(corpus: IngestReport, settings: Set
         asked()
 
     assert not TraceSummary.objects.exists()
+    booked = LedgerEntry.objects.values_list("operation", flat=True)
+    assert "generate" in booked, "the providers were paid all the same"
 
 
 def test_text_that_an_index_still_holds_but_the_rows_do_not_is_never_sent(corpus: IngestReport) -> None:
