@@ -13,6 +13,7 @@ import asyncio
 import json
 import os
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -270,6 +271,7 @@ def main() -> None:
         "--slow", type=int, default=100, help=f"asks in flight with {GENERATE_MS} ms a generation; 0: not measured"
     )
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and what was started here is stopped as well
     print(f"ten million additions: {additions_s():.2f} s")
     with service(options.chunks) as at:
         print(f"start of a web worker until it answers: {boot_s(at.environment):.1f} s")
