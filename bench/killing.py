@@ -16,8 +16,8 @@ from kombu.exceptions import OperationalError
 
 from bench.asking import Load
 from bench.editions import Ingests
-from bench.load import answers_over_tls
 from bench.own_site import Site
+from bench.whole_service import answers_over_tls
 from ragsite.processes import answers
 
 BREAKER_S = 10.0

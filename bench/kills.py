@@ -27,9 +27,9 @@ from bench.asking import EDITIONS, Load
 from bench.editions import Ingests
 from bench.ingest import write_corpus
 from bench.kills_report import Run, report
-from bench.load import questions
 from bench.own_site import NotStarted, Site, forget_settings, keep_logs, running_site
 from bench.small_disks import CannotMount, SmallDisk
+from bench.whole_service import questions
 from ragsite import nginx
 from ragsite.processes import free_port
 

@@ -12,61 +12,32 @@ import argparse
 import asyncio
 import json
 import os
-import random
 import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 
 import aiohttp
-import httpx
 
-from bench import own_servers
 from bench.ask import cpu_ms
 from bench.footprint import additions_s, boot_s, memory_mb, pss_mb, tree
-from bench.ingest import write_corpus
-from bench.own_servers import PostgreSQL, Redis
-from bench.serving import ROOT, manage, started
+from bench.serving import ROOT
+from bench.whole_service import Service, service
 from rag.modules import find_module
-from ragsite import by_hand
-from ragsite.processes import free_port
 
 CONSTANT, ASK = "/api/constant", "/api/ask"
 MODULE = "m6-production"
 OTHERS = ("m2-chunking", "m3-hybrid")
 FEW = 8
 """the most in parallel for which the other modules are measured, too"""
-START_S = 180.0
-CONNECTIONS = "-c max_connections=400"
-"""one for each thread that answers, and one for each that streams"""
 GENERATE_MS = 1900
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    url: str
-    key: str
-    sandbox: str
-    environment: Mapping[str, str]
-    questions: tuple[str, ...]
-    servers: Mapping[str, int]
-    """process ids of the database and of Redis"""
-
-    def web_processes(self) -> tuple[int, ...]:
-        parts = json.loads(manage("status", "--json", environment=self.environment))["parts"]
-        children = Path(f"/proc/{parts['web']['pid']}/task/{parts['web']['pid']}/children").read_text().split()
-        return tuple(map(int, children))
-
-    def pace(self, generate_ms: float) -> None:
-        httpx.post(f"{self.sandbox}/_control/latency", json={"generate_ms": generate_ms}).raise_for_status()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,97 +58,6 @@ class Measured:
         first = f"{statistics.median(self.first_words):.1f}" if self.first_words else ""
         times = f"{p50:.1f} | {p95:.1f} | {p99:.1f} | {first}"
         return f"| {name} | {parallel} | {len(self.walls)} | {self.rate:.1f} | {times} | {self.cpu_ms / len(self.walls):.2f} |"
-
-
-@contextmanager
-def service(chunks: int) -> Iterator[Service]:
-    with tempfile.TemporaryDirectory() as place, ExitStack() as stack:
-        folder, sandbox_port, port = Path(place), free_port(0), free_port(0)
-        folder.chmod(0o755)  # PostgreSQL is another user's, and has to come through
-        sandbox_url = f"http://127.0.0.1:{sandbox_port}"
-        postgresql, redis = stack.enter_context(servers(folder))
-        environment = {
-            "DATABASE_URL": postgresql.url,
-            "REDIS_URL": redis.url,
-            "DATA_DIR": str(folder / "data"),
-            "SANDBOX_URL": sandbox_url,
-            "ALLOW_SANDBOX": "true",
-            "ASK_RATE": "1000000000/min",
-            "WEB_PROCESSES": "2",
-            "WEB_THREADS": "64",
-            "LOG_LEVEL": "WARNING",
-            "DEFAULT_CORPUS": "bench",
-            "DAILY_BUDGET_USD": "100000",
-            "DJANGO_SETTINGS_MODULE": "bench.settings",
-        }
-        command = ("manage.py", "service", "--port", str(port), "--name", "localhost")
-        probe = f"https://localhost:{port}/healthz"
-        with (
-            started(
-                *("sandbox", "--port", str(sandbox_port), "--embedder", "hashing"),
-                probe=f"{sandbox_url}/healthz",
-                environment={},
-                log=folder / "sandbox.log",
-            ),
-            running(command, probe, environment, folder / "service.log"),
-        ):
-            documents = folder / "documents"
-            documents.mkdir()
-            write_corpus(documents, chunks)
-            begun = time.perf_counter()
-            ingest = ("ingest", str(documents), "--corpus", "bench", "--chunker", find_module(MODULE).chunker)
-            told = manage(*ingest, environment=environment)
-            if "is active" not in told:
-                raise SystemExit(f"the ingest failed: {told}")
-            took = time.perf_counter() - begun
-            print(f"{chunks:,} chunks ingested in {took:.0f} s, {chunks / took:,.0f} a second", flush=True)
-            key = manage("apikey", "create", "load", environment=environment).strip()
-            pids = {"postgresql": postgresql.pid(), "redis": redis.pid()}
-            environment |= {"ENV_FILE": str(folder / "data" / "run" / by_hand.FILE)}
-            yield Service(f"https://localhost:{port}", key, sandbox_url, environment, questions(documents), pids)
-
-
-@contextmanager
-def servers(folder: Path) -> Iterator[tuple[PostgreSQL, Redis]]:
-    with (
-        own_servers.postgresql(folder / "postgresql", free_port(0), CONNECTIONS) as postgresql,
-        own_servers.redis_server(folder / "redis", free_port(0)) as redis,
-    ):
-        yield postgresql, redis
-
-
-@contextmanager
-def running(command: tuple[str, ...], probe: str, environment: Mapping[str, str], log: Path) -> Iterator[None]:
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, *command], cwd=ROOT, env={**os.environ, **environment}, stdout=out, stderr=out
-        )
-        try:
-            ends = time.monotonic() + START_S
-            while not answers_over_tls(probe):
-                if process.poll() is not None or time.monotonic() > ends:
-                    raise SystemExit(f"the service did not start:\n{log.read_text()[-3000:]}")
-                time.sleep(0.2)
-            yield
-        finally:
-            process.terminate()
-            process.wait(60)
-
-
-def answers_over_tls(url: str) -> bool:
-    try:
-        return httpx.get(url, verify=False, timeout=2).is_success  # noqa: S501 - the certificate was made here
-    except httpx.HTTPError:
-        return False
-
-
-def questions(documents: Path) -> tuple[str, ...]:
-    """Seeded: six words of one section each."""
-    draw = random.Random(11)
-    files = sorted(documents.iterdir())
-    texts = (draw.choice(files).read_text().split("\n\n") for _ in range(200))
-    sections = (draw.choice([part for part in text if not part.startswith("#")]).split() for text in texts)
-    return tuple("What is said about " + " ".join(draw.sample(words, 6)) + "?" for words in sections)
 
 
 async def loop(
@@ -273,7 +153,7 @@ def main() -> None:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # and what was started here is stopped as well
     print(f"ten million additions: {additions_s():.2f} s")
-    with service(options.chunks) as at:
+    with service(options.chunks, find_module(MODULE).chunker) as at:
         print(f"start of a web worker until it answers: {boot_s(at.environment):.1f} s")
         print(f"retrieval, {MODULE}: {retrieval(at)}\n")
         print("| request | parallel | n | a second | p50 ms | p95 ms | p99 ms | first word p50 ms | web CPU ms |")
@@ -284,17 +164,28 @@ def main() -> None:
                 for module in OTHERS if kind == "uncached" and parallel <= FEW else ():
                     found = asyncio.run(measured(at, parallel, options.seconds, kind, module))
                     print(found.row(f"{kind}, {module}", parallel), flush=True)
+        slow: list[tuple[str, str, float, float]] = []
         if options.slow:
             at.pace(GENERATE_MS)
-            for kind in ("uncached", "streamed"):
-                row = asyncio.run(measured(at, options.slow, options.seconds, kind)).row(
-                    f"{kind}, {GENERATE_MS} ms", options.slow
-                )
-                print(row, flush=True)
+            for kind, module in product(("uncached", "streamed"), ("m3-hybrid", MODULE)):
+                since = datetime.now(UTC)
+                found = asyncio.run(measured(at, options.slow, options.seconds, kind, module))
+                print(found.row(f"{kind}, {GENERATE_MS} ms, {module}", options.slow), flush=True)
+                slow.append((kind, module, statistics.median(found.walls), providers_ms(at, since)))
+            for kind, module, wall, own in slow:
+                print(f"{kind}, {module}: p50 {wall:,.0f} ms; the providers' own {own:,.0f} ms; {wall / own - 1:+.1%}")
         parts = memory_mb(at.environment) | {name: sum(map(pss_mb, tree(pid))) for name, pid in at.servers.items()}
         told = ", ".join(f"{name} {used:.0f}" for name, used in parts.items())
         print(f"\nmemory in MB (proportional): {told}; together {sum(parts.values()):,.0f}")
     print(f"ten million additions: {additions_s():.2f} s")
+
+
+def providers_ms(at: Service, since: datetime) -> float:
+    """Of the questions since then: what the calls of providers took in each, at the median."""
+    folder = Path(at.environment["DATA_DIR"]) / "traces"
+    lines = [json.loads(line) for path in folder.glob("????-??-??.jsonl") for line in path.open()]
+    asked = [line for line in lines if line["status"] == 200 and datetime.fromisoformat(line["timestamp"]) >= since]
+    return float(statistics.median(sum(attempt["latency_ms"] for attempt in line["attempts"]) for line in asked))
 
 
 def retrieval(at: Service) -> str:
