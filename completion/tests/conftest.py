@@ -17,6 +17,7 @@ from completion.tests.samples import sample_board
 from evals import scoreboard
 from evals.models import EvalResult, EvalRun
 from evals.scoreboard import Scoreboard, from_json
+from ragsite.tests.browser import program
 
 START = 1_790_000_000
 HOUR = 3_600
@@ -125,22 +126,6 @@ def artifact(issue_one: Callable[..., Artifact]) -> Artifact:
     return issue_one()
 
 
-def program(name: str, package: str) -> str:
-    """The path of a program; without it the test is skipped, and in CI it fails."""
-    found = shutil.which(name)
-    if found is None:
-        missing = f"{name} is not installed: apt-get install {package}"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return found
-
-
 @pytest.fixture
 def pdfsig() -> str:
     return program("pdfsig", "poppler-utils")
-
-
-@pytest.fixture
-def chromium() -> str:
-    return program("chromium", "chromium")

@@ -15,8 +15,8 @@ from completion.fonts import SYSTEM_FONTS, FontProblem
 from completion.lettering import Style, directed_runs, fitted, line_width, wrapped
 from completion.page import NameTooLong, draw_page
 from completion.tagging import Element
-from completion.tests.conftest import program
 from completion.tests.samples import module_row, sample_manifest
+from ragsite.tests.browser import program
 
 NAMES = {
     "Latin": "Nguyễn Thị Hồng Đặng-Łukasiewicz",

@@ -1,6 +1,5 @@
 """The verification page as a visitor sees it: a real browser, a good file and bad ones."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ from pytest_django.live_server_helper import LiveServer
 from completion.issuing import revoke
 from completion.models import Artifact
 from completion.tests.forging import FORGERIES
+from ragsite.tests.browser import watched_page
 
 pytestmark = pytest.mark.django_db(transaction=True)
-PATIENCE_MS = 60_000
 
 
 @pytest.fixture
@@ -42,30 +41,11 @@ def withdrawn(artifact: Artifact) -> Artifact:
 
 
 @pytest.fixture
-def page(good: Path, forged: dict[str, Path], chromium: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A page of headless Chromium; what it asks of other hosts, and its complaints, fail the test.
-
-    After the fixtures that issue and revoke: while it is open an event loop runs in this thread, where Django asks no database.
-    """
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        pytest.fail("playwright is missing") if os.environ.get("CI") else pytest.skip("make setup installs playwright")
+def page(good: Path, forged: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """After the fixtures that issue and revoke, because of the event loop."""
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)  # the server's threads outlive the test
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        opened = browser.new_page()
-        opened.set_default_timeout(PATIENCE_MS)
-        opened.on("pageerror", lambda error: complaints.append(str(error)))
-        opened.on(
-            "console",
-            lambda told: complaints.append(told.text) if "Content Security Policy" in told.text else None,
-        )
-        opened.on("request", lambda asked: complaints.append(asked.url) if "localhost" not in asked.url else None)
+    with watched_page() as opened:
         yield opened
-        browser.close()
-    assert complaints == []
 
 
 def answer(page: Any, beginning: str) -> str:
