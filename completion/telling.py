@@ -25,7 +25,8 @@ from completion.manifest import GateRow, Manifest, read
 from completion.models import Artifact
 from completion.registry import TOLD, Checked, Standing
 
-SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&@:.-])")
+SPECIAL = re.compile(r"([\\`*_{}\[\]<>#!|~&@]|^[-+.:()]|:(?=\S)|(?<=www)\.)", re.IGNORECASE)
+"""Begins markup inside a line, or links by itself. A dot, a hyphen or brackets in the midst of a text do neither."""
 
 
 def manifest_of(artifact: Artifact) -> Manifest:

@@ -227,12 +227,19 @@ def test_markdown_tells_the_same_facts(artifact: Artifact) -> None:
     assert "simulated providers" in text
 
 
-def test_a_name_cannot_become_markup_in_markdown() -> None:
-    manifest = sample_manifest(name="[x](javascript:alert(1)) <img src=x> | `a` **b**\n# c")
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("[x](javascript:alert(1)) <img src=x>", r"\[x\](javascript\:alert(1)) \<img src=x\>"),
+        ("| `a` **b**\n# c", r"\| \`a\` \*\*b\*\* \# c"),
+        ("www.x.org https://x.org a@x.org", r"www\.x.org https\://x.org a\@x.org"),
+        ("Ada M. Lovelace-King (née Byron): 1.5", "Ada M. Lovelace-King (née Byron): 1.5"),
+    ],
+)
+def test_a_name_cannot_become_markup_in_markdown(name: str, told: str) -> None:
+    head = as_markdown(sample_manifest(name=name), sha256="a" * 64).splitlines()[0]
 
-    head = as_markdown(manifest, sha256="a" * 64).splitlines()[0]
-
-    assert head == (r"# Completion artifact: \[x\]\(javascript\:alert\(1\)\) \<img src=x\> \| \`a\` \*\*b\*\* \# c")
+    assert head == f"# Completion artifact: {told}"
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b"\xff", b'{"format": "ragsite-completion/1"}', b"[" * 100_000])
