@@ -226,7 +226,10 @@ FAILURES = (
     ),
     Failure("Redis", "no cache, no throttle", "200", "`/readyz`"),
     Failure(
-        "the trace folder: full, not writable", "no answer without its receipt", "503 `trace_unwritable`", "CRITICAL"
+        "the trace folder: full, not writable",
+        "no answer without its receipt; calls that were made are booked",
+        "503 `trace_unwritable`",
+        "CRITICAL",
     ),
 )
 CASES = tuple(case for failure in FAILURES for case in failure.cases)
