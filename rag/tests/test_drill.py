@@ -145,6 +145,7 @@ def test_there_is_one_drill_at_a_time(world: None, settings: LazySettings) -> No
 def test_a_stopped_drill_leaves_nothing_broken(
     number: signal.Signals, world: None, providers: str, settings: LazySettings
 ) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with Ctrl-C ignored
     settings.RERANK_TIMEOUT_S = 30.0
     break_provider(providers, "cohere.rerank", kind="status", status=500, match="somebody else's")
     stop = threading.Thread(target=stop_when_broken, args=(providers, number))
