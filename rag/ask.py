@@ -15,7 +15,6 @@ from rag.providers.deadline import Cancelled, deadline
 from rag.providers.metered import Meter
 from rag.redaction import redacted
 from rag.sessions import new_session_id
-from rag.timed_trace import TimedTrace
 from rag.trace import Trace, new_trace_id
 from rag.values import Caller, Outcome, Question, storable
 from ragsite import logs
@@ -55,7 +54,7 @@ def ask(
         return traced(question, caller, trace, listener)
 
 
-def traced(question: Question, caller: Caller, trace: TimedTrace, listener: Listener | None) -> Answered:
+def traced(question: Question, caller: Caller, trace: Trace, listener: Listener | None) -> Answered:
     trace.module, trace.corpus = question.module, question.corpus
     wired: wiring.Wired | None = None
     try:
@@ -92,9 +91,9 @@ def refuse(*, query: str, caller: Caller, trace_id: str, status: int, error: dic
         record(trace, open_outages=0)
 
 
-def opened(query: str, caller: Caller, trace_id: str, kind: str) -> TimedTrace:
+def opened(query: str, caller: Caller, trace_id: str, kind: str) -> Trace:
     """A trace that says `internal error` until something better is known, so that a crash is told as one."""
-    return TimedTrace(
+    return Trace(
         trace_id=trace_id,
         timestamp=clock.now(),
         query=storable(query),
@@ -135,7 +134,7 @@ def check_question(text: str) -> None:
         raise QuestionRefused(f"the question holds the control character U+{ord(bad.group()):04X}; remove it")
 
 
-def record(trace: TimedTrace, *, open_outages: int) -> None:
+def record(trace: Trace, *, open_outages: int) -> None:
     """Keep the finished trace, and tell those who watch. Raises TraceUnwritable."""
     trace.finish()
     try:

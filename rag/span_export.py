@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from rag.spans import Span, span_of
-from rag.timed_trace import TimedTrace
+from rag.trace import Trace
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -32,7 +32,7 @@ SCOPE, SCHEMA = "ragsite", "https://opentelemetry.io/schemas/1.41.0"
 _trace_id: ContextVar[int] = ContextVar("otel_trace_id")
 
 
-def export(trace: TimedTrace) -> None:
+def export(trace: Trace) -> None:
     """Queue the spans of a finished trace. What goes wrong is told in the log: an answer must not depend on it."""
     if not (settings.OTEL_EXPORTER_OTLP_ENDPOINT or settings.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT):
         return
@@ -42,7 +42,7 @@ def export(trace: TimedTrace) -> None:
         log.exception("spans not exported", extra={"trace_id": trace.trace_id})
 
 
-def send(trace: TimedTrace) -> None:
+def send(trace: Trace) -> None:
     """Our trace id is 128 random bits in hexadecimal, and so it is theirs; unless the caller has sent one along."""
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 

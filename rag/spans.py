@@ -18,7 +18,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from costs.ledger import Attempt
-from rag.timed_trace import Step, TimedTrace
+from rag.trace import Step, Trace
 
 Attributes: TypeAlias = Mapping[str, str | bool | int | float | Sequence[str]]
 
@@ -41,7 +41,7 @@ class Span:
     children: tuple["Span", ...] = ()
 
 
-def span_of(trace: TimedTrace, addresses: Mapping[str, str]) -> Span:
+def span_of(trace: Trace, addresses: Mapping[str, str]) -> Span:
     """The span of the request, with all others inside it. `addresses`: provider -> its URL."""
     start = nanoseconds(trace.timestamp)
     calls = [call_span(attempt, trace, addresses) for attempt in trace.attempts]
@@ -69,7 +69,7 @@ def holds(stage: Span, call: Span) -> bool:
     return stage.start_ns <= call.start_ns <= stage.end_ns
 
 
-def request_attributes(trace: TimedTrace) -> Mapping[str, object]:
+def request_attributes(trace: Trace) -> Mapping[str, object]:
     return {
         "gen_ai.operation.name": "invoke_workflow",
         "gen_ai.workflow.name": trace.module,
@@ -91,11 +91,11 @@ def request_attributes(trace: TimedTrace) -> Mapping[str, object]:
     }
 
 
-def error_code(trace: TimedTrace) -> str:
+def error_code(trace: Trace) -> str:
     return str((trace.error or {}).get("code", ""))
 
 
-def stage_span(step: Step, start_ns: int, trace: TimedTrace, addresses: Mapping[str, str]) -> Span:
+def stage_span(step: Step, start_ns: int, trace: Trace, addresses: Mapping[str, str]) -> Span:
     name, provider = step.name, SEARCHES.get(step.name)
     attributes: dict[str, object] = {"ragsite.stage": step.name}
     if provider is not None:
@@ -110,7 +110,7 @@ def stage_span(step: Step, start_ns: int, trace: TimedTrace, addresses: Mapping[
     return Span(name, began, ended, known(attributes), calls_out=provider in addresses)
 
 
-def call_span(attempt: Attempt, trace: TimedTrace, addresses: Mapping[str, str]) -> Span:
+def call_span(attempt: Attempt, trace: Trace, addresses: Mapping[str, str]) -> Span:
     operation = OPERATIONS.get(attempt.operation, "chat")
     start = nanoseconds(attempt.at)
     failed = "" if attempt.outcome == "ok" else attempt.outcome

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from secrets import token_hex
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from costs.ledger import Attempt
@@ -22,6 +22,14 @@ STAGES = ("embed", "vector", "bm25", "rerank", "generate", "total")
 
 def new_trace_id() -> str:
     return uuid4().hex
+
+
+class Step(NamedTuple):
+    """Seconds since the trace began."""
+
+    name: str
+    began: float
+    ended: float
 
 
 @dataclass(slots=True)
@@ -77,17 +85,22 @@ class Trace:
     latencies_ms: dict[str, float] = field(default_factory=dict)
     salt: str = field(default_factory=lambda: token_hex(16))
     """makes the hash of the line one that nobody can find by guessing the question, once the line is forgotten"""
+    traceparent: str = ""
+    """the span of the caller that the request belongs to, as W3C Trace Context writes it; empty: none. Not in the line"""
+    steps: list[Step] = field(default_factory=list)
+    """for those who draw them on a line of time; the line has their sums, `latencies_ms`"""
     _started: float = field(default_factory=perf_counter)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Time a step; one that runs twice adds up. The time of a step that fails counts too."""
-        started = perf_counter()
+        began = perf_counter()
         try:
             yield
         finally:
-            spent = (perf_counter() - started) * 1000
-            self.latencies_ms[name] = round(self.latencies_ms.get(name, 0.0) + spent, 3)
+            ended = perf_counter()
+            self.latencies_ms[name] = round(self.latencies_ms.get(name, 0.0) + (ended - began) * 1000, 3)
+            self.steps.append(Step(name, began - self._started, ended - self._started))
 
     def finish(self) -> None:
         self.latencies_ms["total"] = round((perf_counter() - self._started) * 1000, 3)

@@ -186,9 +186,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = (
     }
 )
 CELERY_TASK_DEFAULT_QUEUE = "ragsite"
-INGEST_QUEUE = (
-    "ragsite-ingests"  # of its own: an ingest or an evaluation takes minutes, and alerts must not wait behind it
-)
+# Of its own: an ingest or an evaluation takes minutes, and alerts must not wait behind it.
+INGEST_QUEUE = "ragsite-ingests"
 LONG_TASKS = ("rag.tasks.run_ingest", "rag.tasks.resume_ingests", "evals.tasks.ask_waiting_runs")
 CELERY_TASK_ROUTES = {name: {"queue": INGEST_QUEUE} for name in LONG_TASKS}
 CELERY_TASK_IGNORE_RESULT = True

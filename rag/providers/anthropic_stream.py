@@ -27,10 +27,8 @@ class Received:
         """Note the event; gives the text that it adds, often none."""
         match event.type:
             case "message_start":
-                self._start, self._model = (
-                    usage_of(event.message.usage.to_dict(warnings=False)),
-                    worded(event.message.model),
-                )
+                usage = usage_of(event.message.usage.to_dict(warnings=False))
+                self._start, self._model = usage, worded(event.message.model)
             case "content_block_delta" if event.delta.type == "text_delta":
                 text = worded(event.delta.text)
                 self._pieces.append(text)

@@ -15,7 +15,7 @@ from rag.ingest import IngestReport
 from rag.metrics import bounded
 from rag.tests.scraped import samples, total
 from rag.tests.small_world import asked, break_provider, entries_of
-from rag.timed_trace import TimedTrace
+from rag.trace import Trace
 
 DIED = """
 from prometheus_client import Counter, Gauge
@@ -35,8 +35,8 @@ class Since:
         return total(self.name, **self.labels) - self.before
 
 
-def finished(**fields: object) -> TimedTrace:
-    trace = TimedTrace(trace_id="a" * 32, timestamp=clock.now(), query="secret words", **fields)  # type: ignore[arg-type]
+def finished(**fields: object) -> Trace:
+    trace = Trace(trace_id="a" * 32, timestamp=clock.now(), query="secret words", **fields)  # type: ignore[arg-type]
     trace.finish()
     return trace
 

@@ -7,7 +7,7 @@ import pytest
 from costs.ledger import Attempt
 from costs.usage import Usage
 from rag.spans import Span, nanoseconds, span_of
-from rag.timed_trace import Step, TimedTrace
+from rag.trace import Step, Trace
 
 AT = datetime(2026, 11, 20, 10, 0, 0, 123_457, tzinfo=UTC)
 NS = nanoseconds(AT)
@@ -30,15 +30,15 @@ def attempt(operation: str = "generate", *, after_ms: float = 0, **more: object)
     return Attempt(**made | more)  # type: ignore[arg-type]
 
 
-def traced(*, total_ms: float = 100.0, steps: tuple[Step, ...] = (), **more: object) -> TimedTrace:
+def traced(*, total_ms: float = 100.0, steps: tuple[Step, ...] = (), **more: object) -> Trace:
     known = {"trace_id": "ab" * 16, "timestamp": AT, "query": "a secret question", "module": "m6-production"}
-    trace = TimedTrace(**known | {"corpus": "handbook"} | more)  # type: ignore[arg-type]
+    trace = Trace(**known | {"corpus": "handbook"} | more)  # type: ignore[arg-type]
     trace.steps.extend(steps)
     trace.latencies_ms["total"] = total_ms
     return trace
 
 
-def drawn(trace: TimedTrace) -> Span:
+def drawn(trace: Trace) -> Span:
     return span_of(trace, ADDRESSES)
 
 
@@ -143,7 +143,7 @@ def test_what_is_unknown_is_left_out_and_zero_is_not() -> None:
 
 def test_no_word_of_the_conversation_is_among_them() -> None:
     words = {"query", "standalone", "hypothetical", "sub_queries", "final_answer"}
-    assert words <= {field.name for field in fields(TimedTrace)}
+    assert words <= {field.name for field in fields(Trace)}
 
     trace = traced(attempts=[attempt()], steps=(Step("generate", 0, 1),))
     for name in words:
