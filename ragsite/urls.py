@@ -12,6 +12,8 @@ from rag.api.errors import nothing_here
 from rag.api.metrics import MetricsView
 from ragsite import health, sign_in
 
+admin.autodiscover()
+
 urlpatterns = [
     path("", views.ask_page, name="ask-page"),
     path("admin/drill/", admin.site.admin_view(drill.page), name="drill"),
