@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.serving import ROOT, manage
 
-BOOT = "from ragsite.wsgi import application; from rag import provider_stack; provider_stack.warm_up()"
+BOOT = "from ragsite.wsgi import application; from rag import wiring; wiring.warm_up()"
 """what a gunicorn worker does before it answers"""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,14 @@ from rag.models import Chunk, ChunkSet, CorpusVersion, Document, VectorIndex
 from rag.providers.contracts import Embedder, EmbedRequest
 from rag.providers.metered import Meter
 from rag.retrieval.analyzer import Analyzer
-from rag.retrieval.dense import VectorStore
 from rag.retrieval.lexical import LexicalIndex
 from rag.retrieval.lexical_files import build as build_lexical
 from rag.retrieval.lexical_files import directory_of
 from rag.values import ParsedDocument, indexed_text, sha256
 from rag.writers import Writers
+
+if TYPE_CHECKING:
+    from rag.retrieval.dense import VectorStore
 
 WRITE_AT_ONCE = 1_000
 HEARTBEAT = timedelta(seconds=5)
@@ -44,7 +46,7 @@ class Build:
     """A version being built, with what the steps share."""
 
     version: CorpusVersion
-    store: VectorStore
+    store: "VectorStore"
     progress: Progress
     meter: Meter
     receipt: str = ""
@@ -249,7 +251,7 @@ def verify_parents(chunk_set: ChunkSet) -> None:
         )
 
 
-def smoke(store: VectorStore, index: VectorIndex, key: str) -> None:
+def smoke(store: "VectorStore", index: VectorIndex, key: str) -> None:
     """The vector of a chunk must have the right width and be found by a search for itself, up to equal texts."""
     vector = store.read(collection=index.collection, keys=[key]).get(key)
     if vector is None or len(vector) != index.dimensions:

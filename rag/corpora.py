@@ -5,14 +5,17 @@ import shutil
 import socket
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from rag.errors import CorpusNotReady, IngestRefused
 from rag.models import ChunkSet, Corpus, CorpusActivation, CorpusVersion, VectorIndex
-from rag.retrieval.dense import VectorStore
 from rag.retrieval.lexical_files import directory_of
+
+if TYPE_CHECKING:
+    from rag.retrieval.dense import VectorStore
 
 DEAD_AFTER = timedelta(seconds=120)
 DEAD_ANYWAY_AFTER = timedelta(minutes=30)  # its process id may belong to another program by now
@@ -102,7 +105,7 @@ def roll_back(*, corpus: Corpus, who_id: int | None, why: str) -> CorpusActivati
     return activate(version=earlier, who_id=who_id, why=why)
 
 
-def prune(*, corpus: Corpus, keep: int, store: VectorStore, bm25_root: Path) -> list[str]:
+def prune(*, corpus: Corpus, keep: int, store: "VectorStore", bm25_root: Path) -> list[str]:
     """Delete all but the active version and the newest `keep` ready ones; returns the labels of what went.
 
     Rows go first: text that was deleted can no longer be quoted even if dropping its collection fails.
@@ -118,7 +121,7 @@ def prune(*, corpus: Corpus, keep: int, store: VectorStore, bm25_root: Path) -> 
     return labels
 
 
-def delete(*, version: CorpusVersion, store: VectorStore, bm25_root: Path) -> None:
+def delete(*, version: CorpusVersion, store: "VectorStore", bm25_root: Path) -> None:
     collections = list(VectorIndex.objects.filter(chunk_set__version=version).values_list("collection", flat=True))
     chunk_sets = list(ChunkSet.objects.filter(version=version).values_list("pk", flat=True))
     version.delete()

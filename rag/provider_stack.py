@@ -110,8 +110,9 @@ def provider_mode(module: Module) -> str:
 
 
 def warm_up() -> None:
-    """Import the SDKs and make their clients, so that no user waits for it."""
+    """Import the SDKs and make their clients, so that no user waits for it. A question has the fallback's ready as well."""
     chat_model(settings.GENERATION_TIMEOUT_S)
     chat_model(settings.TRANSFORM_TIMEOUT_S)
     factory.embedder(query_embedder().endpoint)
+    factory.embedder(fallback_embedder(settings.EMBEDDING_TIMEOUT_S).endpoint)
     factory.reranker(endpoint("cohere", settings.RERANK_TIMEOUT_S))

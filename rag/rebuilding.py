@@ -7,6 +7,7 @@ is copied, and only the rest is embedded (and paid for) again. The version keeps
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 
@@ -17,7 +18,9 @@ from rag.errors import IndexOutdated
 from rag.ingest import document_embedder
 from rag.models import ChunkSet, Corpus, CorpusVersion, VectorIndex
 from rag.providers.metered import Meter
-from rag.retrieval.dense import VectorStore
+
+if TYPE_CHECKING:
+    from rag.retrieval.dense import VectorStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def spec_of(index: VectorIndex, known: Iterable[EmbedderSpec]) -> EmbedderSpec:
     )
 
 
-def prepare(store: VectorStore, index: VectorIndex, chunk_set: ChunkSet) -> None:
+def prepare(store: "VectorStore", index: VectorIndex, chunk_set: ChunkSet) -> None:
     """The collection as it is; made anew where it holds more than the rows, because what is too much has no name."""
     store.create(index.collection)
     if store.count(index.collection) > chunk_set.count:
@@ -94,7 +97,7 @@ def prepare(store: VectorStore, index: VectorIndex, chunk_set: ChunkSet) -> None
         store.create(index.collection)
 
 
-def without_vectors(store: VectorStore, index: VectorIndex, batch: Rows) -> Rows:
+def without_vectors(store: "VectorStore", index: VectorIndex, batch: Rows) -> Rows:
     """The rows of the batch that the collection lacks, or whose vectors are of another width."""
     stored = store.read(collection=index.collection, keys=[key for key, *_ in batch])
     return [row for row in batch if row[0] not in stored or len(stored[row[0]]) != index.dimensions]

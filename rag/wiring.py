@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import connection
@@ -32,7 +32,6 @@ from rag.parts import Fallback, Models, Parts, never
 from rag.providers.contracts import ChatModel, prefix_of
 from rag.providers.metered import Meter
 from rag.retrieval.analyzer import Analyzer
-from rag.retrieval.dense import VectorStore
 from rag.retrieval.lexical import LexicalIndex
 from rag.retrieval.lexical_files import open_or_build
 from rag.retrieval.passages import StoredPassages
@@ -41,6 +40,9 @@ from rag.trace_files import TraceFiles
 from rag.transforms import Transformer
 from rag.values import Question
 from rag.warming import Uses, Warming
+
+if TYPE_CHECKING:
+    from rag.retrieval.dense import VectorStore
 
 ANALYZER = Analyzer()
 ANSWERED_WITH = ("answer", "choose", "hyde", "multi_query", "decompose")
@@ -307,13 +309,19 @@ def transformer(meter: Meter, prompts: Mapping[str, PromptText]) -> Transformer:
     )
 
 
-def vector_store() -> VectorStore:
+def vector_store() -> "VectorStore":
     return _vector_store(settings.CHROMA_URL, settings.CHROMA_TIMEOUT_S)
 
 
-def build_store() -> VectorStore:
+def build_store() -> "VectorStore":
     """The store with the patience that writing thousands of vectors takes."""
     return _vector_store(settings.CHROMA_URL, settings.INGEST_TIMEOUT_S)
+
+
+def warm_up() -> None:
+    """Import and make whatever takes long, so that no question waits for it."""
+    provider_stack.warm_up()
+    vector_store().prepare()
 
 
 def latest_prices() -> PriceTable:
@@ -322,7 +330,10 @@ def latest_prices() -> PriceTable:
 
 
 @lru_cache(maxsize=4)
-def _vector_store(url: str, timeout_s: float) -> VectorStore:
+def _vector_store(url: str, timeout_s: float) -> "VectorStore":
+    """The SDK takes 25 MB and half a second: a worker that only sends alerts does without it."""
+    from rag.retrieval.dense import VectorStore
+
     return VectorStore(url=url, timeout_s=timeout_s)
 
 

@@ -3,11 +3,14 @@
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.retrieval.dense import VectorStore
+if TYPE_CHECKING:
+    from rag.retrieval.dense import VectorStore
+
 
 WAITING = 8
 
@@ -18,7 +21,7 @@ class Writers:
     At most WAITING batches are held; `put` waits when there are more, and raises what a write has failed with.
     """
 
-    def __init__(self, store: VectorStore, spaces: int) -> None:
+    def __init__(self, store: "VectorStore", spaces: int) -> None:
         self._store = store
         self._pool = ThreadPoolExecutor(spaces)
         self._pending: deque[Future[None]] = deque()

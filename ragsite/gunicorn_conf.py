@@ -42,9 +42,9 @@ logconfig_dict = json_logs() if log_format() == "json" else {}
 
 
 def post_worker_init(worker: object) -> None:
-    from rag import metrics, provider_stack
+    from rag import metrics, wiring
 
-    provider_stack.warm_up()
+    wiring.warm_up()
     metrics.begin()
     gc.collect()
     gc.freeze()  # the SDKs' classes stay for ever: without this every full collection walks through all of them

@@ -50,6 +50,10 @@ class VectorStore:
         self._timeout_s = timeout_s
         self._collections: dict[tuple[int, str], chromadb.Collection] = {}
 
+    def prepare(self) -> None:
+        """Make this process's client. The server is not asked, so it need not be there."""
+        self._server()
+
     def alive(self) -> bool:
         """Whether the server answers its heartbeat within the timeout."""
         try:

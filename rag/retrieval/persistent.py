@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rag.errors import IndexUnavailable
 from rag.providers.deadlined import no_time_for
 from rag.providers.retry import RetryPolicy, delay
-from rag.retrieval.dense import VectorStore
 from rag.values import Hit
+
+if TYPE_CHECKING:
+    from rag.retrieval.dense import VectorStore
 
 POLICY = RetryPolicy(attempts=4, base_s=0.2, cap_s=1.0)
 
@@ -16,7 +19,7 @@ POLICY = RetryPolicy(attempts=4, base_s=0.2, cap_s=1.0)
 class PersistentCollection:
     """One collection of the vector store, as the pipeline sees it. Raises IndexUnavailable after the last attempt."""
 
-    store: VectorStore
+    store: "VectorStore"
     collection: str
     sleep: Callable[[float], None]
     draw: Callable[[], float]

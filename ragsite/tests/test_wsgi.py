@@ -6,18 +6,21 @@ import sys
 
 from django.conf import settings
 
-ASKED_ONCE = """
+READY = """
 import sys
 from ragsite.wsgi import application
-from rag import provider_stack
-provider_stack.warm_up()
-print("ragsite.urls" in sys.modules, "rag.api.urls" in sys.modules, "anthropic" in sys.modules)
+from rag import wiring
+wiring.warm_up()
+print(*sys.modules)
 """
 
 
 def test_pages_and_sdks_are_there_before_the_first_question() -> None:
+    command = [sys.executable, "-c", READY]
+
     done = subprocess.run(
-        [sys.executable, "-c", ASKED_ONCE], env=dict(os.environ), cwd=settings.BASE_DIR, capture_output=True, check=True
+        command, env=dict(os.environ), cwd=settings.BASE_DIR, capture_output=True, check=True, text=True
     )
 
-    assert done.stdout.split() == [b"True", b"True", b"True"]
+    expected = {"ragsite.urls", "rag.api.urls", "anthropic", "chromadb", "cohere.client", "openai", "voyageai"}
+    assert expected <= set(done.stdout.split())
