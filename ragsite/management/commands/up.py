@@ -126,6 +126,7 @@ def environment(chroma: int, sandbox: int) -> dict[str, str]:
         "ANONYMIZED_TELEMETRY": "False",
         "ANTHROPIC_OPEN_TELEMETRY": "false",
         "ORT_DISABLE_TELEMETRY": "1",
+        "MALLOC_ARENA_MAX": "2",  # glibc would scatter what many threads allocate over eight heaps a core
         "CHROMA_URL": settings.GIVEN_CHROMA_URL or f"http://127.0.0.1:{chroma}",
         "SANDBOX_URL": settings.GIVEN_SANDBOX_URL or f"http://127.0.0.1:{sandbox}",
     }
