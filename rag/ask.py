@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.db import Error as DatabaseUnavailable
 
-from rag import alarms, answering, budgeting, clock, metrics, outages, span_export, summaries, wiring
+from rag import alarms, answering, budgeting, clock, late_rows, metrics, outages, span_export, summaries, wiring
 from rag.errors import QuestionRefused, RagError, TraceUnwritable
 from rag.parts import Listener
 from rag.providers.deadline import Cancelled, deadline
@@ -162,6 +162,9 @@ def keep(trace: Trace, open_outages: int) -> None:
         trace.status = TraceUnwritable.status
         book_alone(line)
         raise TraceUnwritable(f"the trace cannot be written: {error.strerror or error}") from error
+    if late_rows.may_wait(line):  # nothing was called: there is no outage and no warning to note
+        late_rows.add(line)
+        return
     try:
         summaries.save_rows(line)
     except DatabaseUnavailable:

@@ -1,10 +1,13 @@
 """From a trace line to its rows. The line is the authority: repair goes the same way as the first writing."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import datetime
 from decimal import Decimal
+from time import sleep
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 
 from costs.ledger import Attempt, Booking, book, new_entries
@@ -13,6 +16,8 @@ from rag.models import TraceSummary
 from ragsite.inserting import insert
 
 EIGHT_PLACES = Decimal("0.00000001")
+PATIENCE = 10
+"""times ROWS_DELAY_MS: so long a row may be under way"""
 
 
 def save_rows(line: dict[str, Any]) -> None:
@@ -28,9 +33,24 @@ def save_rows(line: dict[str, Any]) -> None:
             book(attempts=attempts, booking=booking)
 
 
+def save_summaries(lines: Sequence[dict[str, Any]]) -> None:
+    """Write the summary rows of lines that have no calls. Those that are there stay as they are."""
+    rows = [summary_of(line) for line in lines]
+    try:
+        with transaction.atomic() if connection.in_atomic_block else nullcontext():
+            insert(rows)
+    except IntegrityError:  # some of them are there
+        TraceSummary.objects.bulk_create(rows, ignore_conflicts=True)
+
+
 def save_calls(line: dict[str, Any]) -> None:
     """The ledger entries alone, of a request that has no line: it was refused, but its calls are on the bill."""
     book(attempts=[attempt_of(entry) for entry in line["attempts"]], booking=booking_of(line))
+
+
+def wait_for_late_rows() -> None:
+    """After this the rows of all lines that were written before it are there, unless they were lost (`rag.late_rows`)."""
+    sleep(PATIENCE * settings.ROWS_DELAY_MS / 1000)
 
 
 def summary_of(line: dict[str, Any]) -> TraceSummary:

@@ -16,7 +16,7 @@ from typing import Any
 
 from django.db import transaction
 
-from rag import answers, trace_chain, trace_files, trace_reading, trace_upkeep
+from rag import answers, summaries, trace_chain, trace_files, trace_reading, trace_upkeep
 from rag.cache import normalised
 from rag.models import Forgetting, Session, TraceSummary, Turn
 from rag.redaction import without_content
@@ -78,6 +78,7 @@ def forget(*, whom: Whom, dry_run: bool = False) -> Forgotten:
             sessions=len(session_ids),
         )
         if not dry_run:
+            summaries.wait_for_late_rows()
             forget_rows(trace_ids, session_ids)
             Forgetting.objects.create(what=whom.told(), lines=sum(found.lines.values()))
             answers.drop_all()

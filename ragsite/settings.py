@@ -130,7 +130,7 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 
 # Database: SQLite (WAL) or PostgreSQL
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": env.db("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'ragsite.sqlite3'}")
+    "default": env.db_url_config(env.str("DATABASE_URL", default="") or f"sqlite:///{DATA_DIR / 'ragsite.sqlite3'}")
 }
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
@@ -169,6 +169,8 @@ SESSION_KEEP_DAYS = env.int("SESSION_KEEP_DAYS", default=90)
 SESSION_MAX_TURNS = env.int("SESSION_MAX_TURNS", default=20)
 TRACE_COMPRESS_DAYS = env.int("TRACE_COMPRESS_DAYS", default=7)
 TRACE_KEEP_DAYS = env.int("TRACE_KEEP_DAYS", default=365)
+# Of answers from the cache: rows of PostgreSQL are written together, a file's are no faster for it.
+ROWS_DELAY_MS = env.int("ROWS_DELAY_MS", default=0 if DATABASES["default"]["ENGINE"].endswith("sqlite3") else 100)
 TRACE_REDACTOR = env.str("TRACE_REDACTOR", default="")
 STALE_ANSWER_TTL_S = env.int("STALE_ANSWER_TTL_S", default=86_400)
 
