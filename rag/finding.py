@@ -33,6 +33,8 @@ class Retrieval:
     dense: tuple[tuple[Hit, ...], ...]
     lexical: tuple[tuple[Hit, ...], ...]
     fused: tuple[Hit, ...]
+    of_children: bool = False
+    """whether `dense` and `lexical` are of chunks that have parents"""
 
     def agreement(self) -> int:
         """How many of the best COMPARED both indexes found by the first search. Where there is hardly more to find than is
@@ -45,7 +47,7 @@ class Retrieval:
 
     def found(self) -> dict[str, str]:
         """What is sent -> the smaller chunk that was found in its place; empty where chunks have no parents."""
-        return found_children((*self.dense, *self.lexical))
+        return found_children((*self.dense, *self.lexical)) if self.of_children else {}
 
 
 def best_keys(ranking: Sequence[Hit]) -> set[str]:
@@ -100,7 +102,9 @@ def retrieved(searches: Searches, parts: Parts, trace: Trace) -> Retrieval:
             wanted = module.bm25_candidates
             words = tuple(parts.lexical.search(query=each, limit=wanted * siblings) for each in searches.lexical)
             lexical = candidates(words, wanted, siblings)
-    return Retrieval(searches, dense, lexical, fused(as_sent(dense), as_sent(lexical), module))
+    if siblings == 1:
+        return Retrieval(searches, dense, lexical, fused(dense, lexical, module))
+    return Retrieval(searches, dense, lexical, fused(as_sent(dense), as_sent(lexical), module), of_children=True)
 
 
 def candidates(rankings: tuple[tuple[Hit, ...], ...], limit: int, siblings: int) -> tuple[tuple[Hit, ...], ...]:

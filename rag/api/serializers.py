@@ -1,5 +1,7 @@
 """The shapes of the API, in and out. The OpenAPI schema is made from these."""
 
+import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +13,10 @@ from rag.ask import LONGEST_QUESTION, check_question
 from rag.errors import QuestionRefused
 from rag.modules import AUTO, TRANSFORMS
 from rag.values import Question
+
+PLAIN = frozenset({"question", "corpus", "module"})
+NAME = re.compile(r"[A-Za-z0-9._-]{1,40}")
+DEFAULTS: Mapping[str, Any] = {"session": False, "stream": False}
 
 
 class AskSerializer(serializers.Serializer[Question]):
@@ -49,7 +55,7 @@ class AskSerializer(serializers.Serializer[Question]):
 
         It changes nothing in the form, so that one serves all requests: making one takes longer than validating with it.
         """
-        validated_data = self.run_validation(data)
+        validated_data = {**DEFAULTS, **data} if needs_no_form(data) else self.run_validation(data)
         question = Question(
             text=validated_data["question"],
             corpus=validated_data.get("corpus") or settings.DEFAULT_CORPUS,
@@ -62,6 +68,19 @@ class AskSerializer(serializers.Serializer[Question]):
             prompt_version=validated_data.get("prompt_version"),
         )
         return question, validated_data["stream"]
+
+
+def needs_no_form(data: Any) -> bool:
+    """Whether it is such a body as most are, of which the fields would say nothing: a question, and names as they should be."""
+    if type(data) is not dict or not {"question"} <= data.keys() <= PLAIN:
+        return False
+    if not all(isinstance(value, str) for value in data.values()):
+        return False
+    try:
+        check_question(data["question"])
+    except QuestionRefused:
+        return False
+    return all(NAME.fullmatch(value) for name, value in data.items() if name != "question")
 
 
 def told_type(field: serializers.Field[Any, Any, Any, Any]) -> str:

@@ -53,7 +53,7 @@ def test_two_children_of_one_parent_agree() -> None:
     words = [f"{parent}.1" for parent in (A, B, C)]
     vectors = [*(f"{parent}.0" for parent in (A, B, C)), *(f"other/x#{number}.0" for number in range(7))]
 
-    retrieval = Retrieval(searches, (hits(*vectors),), (hits(*words),), ())
+    retrieval = Retrieval(searches, (hits(*vectors),), (hits(*words),), (), of_children=True)
 
     assert retrieval.agreement() == 3
 
