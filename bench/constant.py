@@ -1,4 +1,4 @@
-"""The site with one more address, `/api/constant`: an authenticated view that returns a constant, as a yardstick."""
+"""The site with two more addresses, as yardsticks: views that return a constant, to those with a key and to everybody."""
 
 from django.urls import include, path
 from rest_framework.request import Request
@@ -13,4 +13,15 @@ class ConstantView(APIView):
         return Response({"answer": "42"})
 
 
-urlpatterns = [path("api/constant", ConstantView.as_view()), path("", include("ragsite.urls"))]
+class BareView(ConstantView):
+    """By what it takes the speeds of two machines are compared."""
+
+    authentication_classes = ()
+    permission_classes = ()
+
+
+urlpatterns = [
+    path("api/constant", ConstantView.as_view()),
+    path("api/bare", BareView.as_view()),
+    path("", include("ragsite.urls")),
+]

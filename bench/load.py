@@ -2,7 +2,7 @@
 
 Starts `manage.py service` on a data folder of its own, with a sandbox whose embedder costs next to nothing, and a seeded corpus
 (bench/ingest.py) of `--chunks` chunks. Closed loop: so many clients, each of which asks again as soon as it has its answer.
-The yardstick `/api/constant`, a bare view with the same authentication, is measured in the same run.
+Yardsticks in the same run: `/api/bare`, a view that returns a constant, and `/api/constant`, the same with our authentication.
 
 Needs nothing that runs already: PostgreSQL, redis-server and nginx have to be installed. CPU is user + system time of the web
 processes.
@@ -32,7 +32,8 @@ from bench.serving import ROOT
 from bench.whole_service import Service, service
 from rag.modules import find_module
 
-CONSTANT, ASK = "/api/constant", "/api/ask"
+ASK = "/api/ask"
+YARDSTICKS = {"bare": "/api/bare", "constant": "/api/constant"}
 MODULE = "m6-production"
 OTHERS = ("m2-chunking", "m3-hybrid")
 FEW = 8
@@ -128,7 +129,7 @@ async def measured(at: Service, parallel: int, seconds: float, kind: str, module
     connector = aiohttp.TCPConnector(limit=0, ssl=False)
     auth = {"Authorization": f"Bearer {at.key}"}
     async with aiohttp.ClientSession(at.url, connector=connector, headers=auth) as session:
-        path = CONSTANT if kind == "constant" else ASK
+        path = YARDSTICKS.get(kind, ASK)
         ask = (
             partial(streamed, session, body, headers)
             if kind == "streamed"
@@ -146,7 +147,7 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each loop")
     parser.add_argument("--parallel", default="1,8,32,128")
-    parser.add_argument("--kinds", default="constant,cached,uncached,streamed")
+    parser.add_argument("--kinds", default="bare,constant,cached,uncached,streamed")
     parser.add_argument(
         "--slow", type=int, default=100, help=f"asks in flight with {GENERATE_MS} ms a generation; 0: not measured"
     )

@@ -1,4 +1,4 @@
-"""The settings with `/api/constant` (bench/constant.py) beside the site's own addresses."""
+"""The settings with the yardsticks of bench/constant.py beside the site's own addresses."""
 
 from ragsite.settings import *  # noqa: F403
 
