@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = 64
 """rows in one statement"""
+LAST_S = 5.0
+"""for what still waits when the process ends"""
 
 
 def may_wait(line: Mapping[str, Any]) -> bool:
@@ -59,10 +61,10 @@ class Writer:
         self._waiting.set()
 
     def close(self) -> None:
-        """Write what is waiting, and end."""
+        """Write what is waiting, if that can be done in LAST_S, and end."""
         self._ending.set()
         self._waiting.set()
-        self._thread.join()
+        self._thread.join(LAST_S)
 
     def _run(self) -> None:
         while not self._ending.is_set():
