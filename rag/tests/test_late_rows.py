@@ -40,7 +40,7 @@ def test_rows_of_kept_answers_come_a_moment_later(writer, corpus, bob):
 @pytest.mark.django_db(transaction=True, serialized_rollback=True)
 def test_only_a_kept_answer_outside_of_a_conversation_may_wait(settings, monkeypatch, corpus, bob):
     settings.ROWS_DELAY_MS = 60_000
-    waiting = []
+    waiting: list[dict[str, object]] = []
     monkeypatch.setattr(late_rows, "add", waiting.append)
     asked(bob)
     opened = asked(bob, session=True)
@@ -86,7 +86,7 @@ def test_a_process_that_ends_writes_what_is_waiting(corpus, bob):
 
 def kept_lines():
     lines = (line for day in trace_reading.days() for line in trace_reading.lines_of(day))
-    return [line for line in lines if line["answer_cache"] == "hit"]
+    return [line for line in lines if line is not None and line["answer_cache"] == "hit"]
 
 
 def url_of_tests():
