@@ -3,6 +3,8 @@
 Starts `manage.py service` on a data folder of its own, with a sandbox whose embedder costs next to nothing, and a seeded corpus
 (bench/ingest.py) of `--chunks` chunks. Closed loop: so many clients, each of which asks again as soon as it has its answer.
 Yardsticks in the same run: `/api/bare`, a view that returns a constant, and `/api/constant`, the same with our authentication.
+A shared machine is now fast and now slow, so the bare view is asked for a second after each row: the last column says how many
+bare views of that moment the web CPU of one request is.
 
 Needs nothing that runs already: PostgreSQL, redis-server and nginx have to be installed. CPU is user + system time of the web
 processes.
@@ -39,6 +41,7 @@ OTHERS = ("m2-chunking", "m3-hybrid")
 FEW = 8
 """the most in parallel for which the other modules are measured, too"""
 GENERATE_MS = 1900
+BARE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +57,18 @@ class Measured:
     def rate(self) -> float:
         return len(self.walls) / self.seconds
 
-    def row(self, name: str, parallel: int) -> str:
+    @property
+    def cpu_each(self) -> float:
+        return self.cpu_ms / len(self.walls)
+
+    def row(self, name: str, parallel: int, bare: "Measured") -> str:
         p50, p95, p99 = (statistics.quantiles(self.walls, n=100)[n - 1] for n in (50, 95, 99))
         first = f"{statistics.median(self.first_words):.1f}" if self.first_words else ""
-        times = f"{p50:.1f} | {p95:.1f} | {p99:.1f} | {first}"
-        return f"| {name} | {parallel} | {len(self.walls)} | {self.rate:.1f} | {times} | {self.cpu_ms / len(self.walls):.2f} |"
+        cpu = f"{self.cpu_each:.2f} | {self.cpu_each / bare.cpu_each:.1f}"
+        return (
+            f"| {name} | {parallel} | {len(self.walls)} | {self.rate:.1f} "
+            f"| {p50:.1f} | {p95:.1f} | {p99:.1f} | {first} | {cpu} |"
+        )
 
 
 async def loop(
@@ -142,6 +152,14 @@ async def measured(at: Service, parallel: int, seconds: float, kind: str, module
         return Measured(took, sum(map(cpu_ms, at.web_processes())) - before, tuple(walls), tuple(first_words))
 
 
+def told(at: Service, kind: str, parallel: int, seconds: float, module: str = "", more: str = "") -> Measured:
+    """What was measured, printed beside what a bare view takes right after it."""
+    found = asyncio.run(measured(at, parallel, seconds, kind, module or MODULE))
+    bare = asyncio.run(measured(at, 1, BARE_S, "bare"))
+    print(found.row(f"{kind}{more}, {module}" if module else kind, parallel, bare), flush=True)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chunks", type=int, default=10_000)
@@ -157,27 +175,27 @@ def main() -> None:
     with service(options.chunks, find_module(MODULE).chunker) as at:
         print(f"start of a web worker until it answers: {boot_s(at.environment):.1f} s")
         print(f"retrieval, {MODULE}: {retrieval(at)}\n")
-        print("| request | parallel | n | a second | p50 ms | p95 ms | p99 ms | first word p50 ms | web CPU ms |")
-        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+        print(
+            "| request | parallel | n | a second | p50 ms | p95 ms | p99 ms | first word p50 ms | web CPU ms | bare views |"
+        )
+        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
         for kind in options.kinds.split(","):
             for parallel in map(int, options.parallel.split(",")):
-                print(asyncio.run(measured(at, parallel, options.seconds, kind)).row(kind, parallel), flush=True)
+                told(at, kind, parallel, options.seconds)
                 for module in OTHERS if kind == "uncached" and parallel <= FEW else ():
-                    found = asyncio.run(measured(at, parallel, options.seconds, kind, module))
-                    print(found.row(f"{kind}, {module}", parallel), flush=True)
+                    told(at, kind, parallel, options.seconds, module)
         slow: list[tuple[str, str, float, float]] = []
         if options.slow:
             at.pace(GENERATE_MS)
             for kind, module in product(("uncached", "streamed"), ("m3-hybrid", MODULE)):
                 since = datetime.now(UTC)
-                found = asyncio.run(measured(at, options.slow, options.seconds, kind, module))
-                print(found.row(f"{kind}, {GENERATE_MS} ms, {module}", options.slow), flush=True)
+                found = told(at, kind, options.slow, options.seconds, module, f", {GENERATE_MS} ms")
                 slow.append((kind, module, statistics.median(found.walls), providers_ms(at, since)))
             for kind, module, wall, own in slow:
                 print(f"{kind}, {module}: p50 {wall:,.0f} ms; the providers' own {own:,.0f} ms; {wall / own - 1:+.1%}")
         parts = memory_mb(at.environment) | {name: sum(map(pss_mb, tree(pid))) for name, pid in at.servers.items()}
-        told = ", ".join(f"{name} {used:.0f}" for name, used in parts.items())
-        print(f"\nmemory in MB (proportional): {told}; together {sum(parts.values()):,.0f}")
+        memory = ", ".join(f"{name} {used:.0f}" for name, used in parts.items())
+        print(f"\nmemory in MB (proportional): {memory}; together {sum(parts.values()):,.0f}")
     print(f"ten million additions: {additions_s():.2f} s")
 
 
