@@ -72,22 +72,27 @@ class Measured:
 
 
 async def loop(
-    parallel: int, seconds: float, ask: Callable[[], Awaitable[float | None]]
+    parallel: int, seconds: float, ask: Callable[[], Awaitable[float | None]], ramp_s: float
 ) -> tuple[list[float], list[float]]:
-    """Every client asks again and again until the time is over, and ends the answer that it is at."""
+    """Every client asks again and again until the time is over, and ends the answer that it is at.
+
+    They begin one after the other within `ramp_s`, and what is begun by then is not counted.
+    """
     walls: list[float] = []
     first_words: list[float] = []
 
-    async def client() -> None:
-        while time.perf_counter() < ends:
-            begun = time.perf_counter()
+    async def client(number: int) -> None:
+        await asyncio.sleep(ramp_s * number / parallel)
+        while (begun := time.perf_counter()) < starts + seconds:
             first = await ask()
+            if begun < starts:
+                continue
             walls.append((time.perf_counter() - begun) * 1000)
             if first is not None:
                 first_words.append((first - begun) * 1000)
 
-    ends = time.perf_counter() + seconds
-    await asyncio.gather(*(client() for _ in range(parallel)))
+    starts = time.perf_counter() + ramp_s
+    await asyncio.gather(*map(client, range(parallel)))
     return walls, first_words
 
 
@@ -128,7 +133,9 @@ async def kept(at: Service) -> str:
     raise SystemExit("no question has an answer that is kept")
 
 
-async def measured(at: Service, parallel: int, seconds: float, kind: str, module: str = MODULE) -> Measured:
+async def measured(
+    at: Service, parallel: int, seconds: float, kind: str, module: str = MODULE, ramp_s: float = 0.0
+) -> Measured:
     asked = count()
     questions = (await kept(at),) if kind == "cached" else at.questions
 
@@ -146,15 +153,18 @@ async def measured(at: Service, parallel: int, seconds: float, kind: str, module
             else partial(whole, session, path, body, headers)
         )
         await asyncio.gather(*(ask() for _ in range(parallel)))  # connections, imports, caches
+        clients = asyncio.create_task(loop(parallel, seconds, ask, ramp_s))
+        await asyncio.sleep(ramp_s)
         before, begun = sum(map(cpu_ms, at.web_processes())), time.perf_counter()
-        walls, first_words = await loop(parallel, seconds, ask)
+        walls, first_words = await clients
         took = time.perf_counter() - begun
         return Measured(took, sum(map(cpu_ms, at.web_processes())) - before, tuple(walls), tuple(first_words))
 
 
-def told(at: Service, kind: str, parallel: int, seconds: float, module: str = "", more: str = "") -> Measured:
-    """What was measured, printed beside what a bare view takes right after it."""
-    found = asyncio.run(measured(at, parallel, seconds, kind, module or MODULE))
+def told(at: Service, kind: str, parallel: int, seconds: float, module: str = "", pace_ms: int = 0) -> Measured:
+    """What was measured, printed beside what a bare view takes right after it. At a pace users come one after the other."""
+    more = f", {pace_ms} ms" if pace_ms else ""
+    found = asyncio.run(measured(at, parallel, seconds, kind, module or MODULE, ramp_s=pace_ms / 1000))
     bare = asyncio.run(measured(at, 1, BARE_S, "bare"))
     print(found.row(f"{kind}{more}, {module}" if module else kind, parallel, bare), flush=True)
     return found
@@ -189,7 +199,7 @@ def main() -> None:
             at.pace(GENERATE_MS)
             for kind, module in product(("uncached", "streamed"), ("m3-hybrid", MODULE)):
                 since = datetime.now(UTC)
-                found = told(at, kind, options.slow, options.seconds, module, f", {GENERATE_MS} ms")
+                found = told(at, kind, options.slow, options.seconds, module, GENERATE_MS)
                 slow.append((kind, module, statistics.median(found.walls), providers_ms(at, since)))
             for kind, module, wall, own in slow:
                 print(f"{kind}, {module}: p50 {wall:,.0f} ms; the providers' own {own:,.0f} ms; {wall / own - 1:+.1%}")

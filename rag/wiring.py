@@ -27,7 +27,7 @@ from rag.cache import answer_key
 from rag.embedding import EmbedderSpec
 from rag.errors import CorpusNotReady, IndexOutdated, UnknownCorpus, UnknownPromptVersion
 from rag.models import ChunkSet, Corpus, Forgetting, Outage, VectorIndex
-from rag.modules import Module, module_for, with_request
+from rag.modules import RECIPES, Module, module_for, with_request
 from rag.parts import Fallback, Models, Parts, never
 from rag.providers.contracts import ChatModel, prefix_of
 from rag.providers.metered import Meter
@@ -147,7 +147,11 @@ def connected(
         reranker=provider_stack.reranker(meter),
         chat=answering_model(module, meter, uses),
         keep_system=partial(keeping_pays, uses, meter.prices) if module.prompt_cache else never,
-        passages=StoredPassages(chunk_set_id=serving.chunk_set_id, url_template=serving.url_template),
+        passages=StoredPassages(
+            chunk_set_id=serving.chunk_set_id,
+            url_template=serving.url_template,
+            with_parents=RECIPES[serving.chunker].children_per_parent > 1,
+        ),
         fallback=fallback_space(serving, module, meter),
     )
 

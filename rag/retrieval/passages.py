@@ -11,7 +11,7 @@ from rag.values import Passage
 COLUMNS = """chunk.key, document.title, chunk.heading, chunk.text, chunk.start, chunk."end", document.source"""
 LINKS = ("https://", "http://", "/")
 """How a link may begin; `javascript:` is none."""
-LOOK_UP = " UNION ALL ".join(
+OF_CHUNKS, OF_PARENTS = (
     f"""
     SELECT {COLUMNS}
     FROM {table._meta.db_table} chunk JOIN {Document._meta.db_table} document ON document.id = chunk.document_id
@@ -22,10 +22,11 @@ LOOK_UP = " UNION ALL ".join(
 
 
 class StoredPassages:
-    """Passages of one chunk set, parents among them. What is not in the rows is not there, whatever an index says."""
+    """Passages of one chunk set, and its parents. What is not in the rows is not there, whatever an index says."""
 
-    def __init__(self, *, chunk_set_id: int, url_template: str) -> None:
+    def __init__(self, *, chunk_set_id: int, url_template: str, with_parents: bool = True) -> None:
         self._chunk_set_id = chunk_set_id
+        self._queries = (OF_CHUNKS, OF_PARENTS) if with_parents else (OF_CHUNKS,)
         self._url_template = url_template if url_template.startswith(LINKS) else ""
 
     def load(self, keys: Sequence[str]) -> dict[str, Passage]:
@@ -33,7 +34,7 @@ class StoredPassages:
         if not keys:
             return {}
         with connection.cursor() as cursor:
-            cursor.execute(*look_up(self._chunk_set_id, keys))
+            cursor.execute(*look_up(self._queries, self._chunk_set_id, keys))
             rows = cursor.fetchall()
         return {
             key: Passage(key, title, heading, text, self._url(source, key), start, end, source)
@@ -47,9 +48,10 @@ class StoredPassages:
         return self._url_template.replace("{source}", source).replace("{slug}", slug)
 
 
-def look_up(chunk_set_id: int, keys: Sequence[str]) -> tuple[str, list[Any]]:
+def look_up(queries: Sequence[str], chunk_set_id: int, keys: Sequence[str]) -> tuple[str, list[Any]]:
     """The statement and its parameters. PostgreSQL takes all keys as one: a text that never changes is parsed once."""
+    statement = " UNION ALL ".join(queries)
     if connection.vendor == "postgresql":
-        return LOOK_UP.format(listed="= ANY(%s)"), [chunk_set_id, list(keys)] * 2
+        return statement.format(listed="= ANY(%s)"), [chunk_set_id, list(keys)] * len(queries)
     places = ", ".join(["%s"] * len(keys))
-    return LOOK_UP.format(listed=f"IN ({places})"), [chunk_set_id, *keys] * 2
+    return statement.format(listed=f"IN ({places})"), [chunk_set_id, *keys] * len(queries)
