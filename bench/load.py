@@ -83,11 +83,12 @@ async def loop(
 
     async def client(number: int) -> None:
         await asyncio.sleep(ramp_s * number / parallel)
-        while (begun := time.perf_counter()) < starts + seconds:
-            first = await ask()
+        ended = 0.0
+        while ended < starts + seconds:
+            begun, first, ended = time.perf_counter(), await ask(), time.perf_counter()
             if begun < starts:
                 continue
-            walls.append((time.perf_counter() - begun) * 1000)
+            walls.append((ended - begun) * 1000)
             if first is not None:
                 first_words.append((first - begun) * 1000)
 
