@@ -12,6 +12,7 @@ import httpx
 import pytest
 from django.conf import LazySettings
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from rag import breaking, clock, drill
 from rag.failure_table import CASES, find_cases
@@ -141,6 +142,7 @@ def test_there_is_one_drill_at_a_time(world: None, settings: LazySettings) -> No
     assert refused.value.returncode == 2
 
 
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)  # stopped in a query, its connection is made anew
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_drill_leaves_nothing_broken(
     number: signal.Signals, world: None, providers: str, settings: LazySettings
@@ -158,6 +160,19 @@ def test_a_stopped_drill_leaves_nothing_broken(
     assert stopped.value.returncode == 130
     assert [order["match"] for order in orders(providers)] == ["somebody else's"]
     assert ApiKey.objects.exists()
+    assert usable_keys() == []
+
+
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="a query of SQLite is over when it is interrupted")
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+def test_a_key_is_revoked_even_when_its_connection_was_stopped_in_a_query() -> None:
+    key = ApiKey(name="drill", scopes=["ask"])
+    key.make_secret()
+    key.save()
+    connection.connection.pgconn.send_query(b"SELECT 1")  # whose answer nobody reads
+
+    drill.revoke(key)
+
     assert usable_keys() == []
 
 
