@@ -13,7 +13,7 @@ run: $(VENV)/run-ready  ## set everything up and serve it, until Ctrl-C
 service: $(VENV)/run-ready  ## the service mode on this machine: PostgreSQL, Redis (DATABASE_URL, REDIS_URL), nginx; ARGS="--port 8443"
 	@exec $(PY) manage.py service $(ARGS)
 
-test: $(VENV)/run-ready data/sample/docs  ## all tests, or some: make test ARGS="rag/tests -x"
+test: $(VENV)/dev-ready data/sample/docs  ## all tests, or some: make test ARGS="rag/tests -x"
 	$(PY) -m pytest $(ARGS)
 
 check: $(VENV)/dev-ready  ## lint, format, types, floors, migrations

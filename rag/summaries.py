@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Model
 
 from costs.ledger import Attempt, Booking, book, new_entries
 from costs.usage import Usage
@@ -25,8 +26,7 @@ def save_rows(line: dict[str, Any]) -> None:
     summary, booking = summary_of(line), booking_of(line)
     attempts = [attempt_of(entry) for entry in line["attempts"]]
     try:
-        with transaction.atomic() if connection.in_atomic_block else nullcontext():
-            insert([summary], new_entries(attempts=attempts, booking=booking))
+        inserted([summary], new_entries(attempts=attempts, booking=booking))
     except IntegrityError:  # some of it is there
         with transaction.atomic():
             TraceSummary.objects.bulk_create([summary], ignore_conflicts=True)
@@ -37,10 +37,15 @@ def save_summaries(lines: Sequence[dict[str, Any]]) -> None:
     """Write the summary rows of lines that have no calls. Those that are there stay as they are."""
     rows = [summary_of(line) for line in lines]
     try:
-        with transaction.atomic() if connection.in_atomic_block else nullcontext():
-            insert(rows)
+        inserted(rows)
     except IntegrityError:  # some of them are there
         TraceSummary.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def inserted(*groups: Sequence[Model]) -> None:
+    """All or none, also within a transaction of the caller's, which outlives an IntegrityError."""
+    with transaction.atomic() if connection.in_atomic_block else nullcontext():
+        insert(*groups)
 
 
 def save_calls(line: dict[str, Any]) -> None:

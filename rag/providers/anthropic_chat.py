@@ -17,14 +17,13 @@ from rag.providers.mapping import UNREADABLE, worded
 
 
 def client(endpoint: Endpoint) -> anthropic.Anthropic:
-    """The SDK's client, which obeys our deadlines and leaves retrying, and the spans of calls, to us."""
+    """The SDK's client, which obeys our deadlines and leaves retrying to us."""
     return anthropic.Anthropic(
         api_key=endpoint.api_key,
         base_url=endpoint.base_url,
         max_retries=0,
         timeout=anthropic.Timeout(endpoint.timeout_s, connect=min(3.0, endpoint.timeout_s)),
         http_client=bounded(LeanHttpxClient(follow_redirects=False)),
-        open_telemetry={"traces": False},
     )
 
 
